@@ -1,0 +1,17 @@
+/** Every event type of this edition and what it tells (contract §7). Types of parts not built yet are not listed. */
+export const eventTypes = {
+  'action.completed': 'An action was rewarded.',
+  'action.failed': 'An action could not be rewarded; its key can be used again.',
+  'action.reversed': 'Tokens of an action were taken back.',
+  'transaction.completed': 'A ledger row of a user was written: REWARD, REVERSAL, REDEMPTION or EXPIRATION.',
+  'token_pool.funded': 'Tokens were added to a pool.',
+  'user.created': 'A user was created.',
+  'reward.redeemed': 'A user spent tokens.',
+  'webhook.test': 'Sent by the test endpoint.',
+} as const;
+
+export type EventType = keyof typeof eventTypes;
+export const eventTypeNames = Object.keys(eventTypes) as EventType[];
+
+/** The date of the event shapes; stands in every envelope as `apiVersion`. */
+export const API_VERSION = '2026-11-24';

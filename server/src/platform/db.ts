@@ -1,0 +1,58 @@
+import postgres from 'postgres';
+
+export type Sql = postgres.Sql<{ bigint: number }>;
+export type Tx = postgres.TransactionSql<{ bigint: number }>;
+/** What reads may run on: a pool or a transaction. */
+export type Queryable = Sql | Tx;
+
+export interface ConnectOptions {
+  max: number;
+  applicationName: string;
+  statementTimeoutMilliseconds?: number;
+  lockTimeoutMilliseconds?: number;
+}
+
+const STATEMENT_TIMEOUT_MILLISECONDS = 10_000;
+const LOCK_TIMEOUT_MILLISECONDS = 5_000;
+const IDLE_IN_TRANSACTION_TIMEOUT_MILLISECONDS = 10_000;
+const CONNECTION_CHECK_INTERVAL_MILLISECONDS = 2_000;
+const CONNECT_TIMEOUT_SECONDS = 5;
+
+function exactInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new RangeError(`not exact as a number: ${text}`);
+  return value;
+}
+
+/**
+ * A pool of connections. The timeouts are the server's own, set on every session: a query given up by the client alone would go on
+ * holding its locks. `bigint` columns arrive as numbers and must be exact; dates go in and out as `Date`.
+ */
+export function connect(url: string, options: ConnectOptions): Sql {
+  return postgres(url, {
+    max: options.max,
+    connect_timeout: CONNECT_TIMEOUT_SECONDS,
+    onnotice: () => {},
+    connection: {
+      application_name: options.applicationName,
+      statement_timeout: options.statementTimeoutMilliseconds ?? STATEMENT_TIMEOUT_MILLISECONDS,
+      lock_timeout: options.lockTimeoutMilliseconds ?? LOCK_TIMEOUT_MILLISECONDS,
+      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MILLISECONDS,
+      client_connection_check_interval: CONNECTION_CHECK_INTERVAL_MILLISECONDS,
+      TimeZone: 'UTC',
+    },
+    types: {
+      bigint: { to: 20, from: [20], serialize: String, parse: exactInteger },
+    },
+  });
+}
+
+/** The SQLSTATE of a database error, undefined for anything else (a lost connection, a bug). */
+export function sqlState(error: unknown): string | undefined {
+  return error instanceof postgres.PostgresError ? error.code : undefined;
+}
+
+/** The name of the constraint that a database error is about, if it is about one. */
+export function violatedConstraint(error: unknown): string | undefined {
+  return error instanceof postgres.PostgresError ? error.constraint_name : undefined;
+}
