@@ -30,8 +30,10 @@ export const Id = (prefix: string) =>
 
 const MetadataValue = Type.Union([Type.String({ maxLength: 500 }), Type.Number(), Type.Boolean()]);
 
-export const Metadata = Type.Record(Type.String({ minLength: 1, maxLength: 40 }), MetadataValue, {
+/** `propertyNames` judges the keys: a record's own pattern says nothing about their length and passes over line breaks. */
+export const Metadata = Type.Record(Type.String(), MetadataValue, {
   maxProperties: 50,
+  propertyNames: { minLength: 1, maxLength: 40, pattern: '^[^\\u0000-\\u001f\\u007f\\u2028\\u2029]*$' },
   description: 'Your own notes: at most 50 keys of 40 characters, values of 500.',
 });
 
@@ -46,13 +48,15 @@ export const Pagination = Type.Object({
 
 export const ListOf = <T extends TSchema>(item: T) => Type.Object({ data: Type.Array(item), pagination: Pagination });
 
-/** The query parameters that every list takes. */
+const CreatedLimit = (description: string) => Type.String({ format: 'date-time', description });
+
+/** The query parameters that every list takes. Windows are half-open, so that windows side by side miss nothing and hold nothing twice. */
 export const listQuery = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
   cursor: Type.Optional(Type.String({ maxLength: 500, description: '`pagination.nextCursor` of the page before.' })),
   page: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, description: 'Page number, instead of a cursor.' })),
-  createdAfter: Type.Optional(Timestamp),
-  createdBefore: Type.Optional(Timestamp),
+  createdAfter: Type.Optional(CreatedLimit('Created at this time or later (RFC 3339).')),
+  createdBefore: Type.Optional(CreatedLimit('Created before this time, not at it (RFC 3339).')),
 };
 
 export const ProblemSchema = Type.Object(

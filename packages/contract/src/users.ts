@@ -32,9 +32,7 @@ export const UserList = ListOf(User);
 export const UserListQuery = Type.Object(
   {
     ...listQuery,
-    search: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 255, description: 'Beginning of the `externalUserId`.' }),
-    ),
+    search: Type.Optional(ShortText(255, 'Beginning of the `externalUserId`; upper and lower case differ.')),
   },
   { additionalProperties: false },
 );
