@@ -59,7 +59,8 @@ export async function migrate(
   options: { folder?: string; onProgress?: (text: string) => void } = {},
 ): Promise<void> {
   const migrations = readMigrations(options.folder);
-  await refuseOldServer(sql);
+  const server = await serverVersion(sql);
+  refuseOldServer(server.number, server.text);
   await createRecord(sql);
   judge(migrations, await appliedMigrations(sql));
   for (const migration of migrations) {
@@ -85,12 +86,16 @@ export async function migrationsArePending(
   }
 }
 
-async function refuseOldServer(sql: Sql): Promise<void> {
+async function serverVersion(sql: Sql): Promise<{ number: number; text: string }> {
   const [row] = await sql<{ number: number; text: string }[]>`
     select current_setting('server_version_num')::int as number, current_setting('server_version') as text`;
-  if (row !== undefined && row.number < LOWEST_SERVER_VERSION) {
-    throw new StartupError(`The database is PostgreSQL ${row.text}, and version 15 or newer is needed.`);
-  }
+  return row ?? { number: 0, text: 'of unknown version' };
+}
+
+/** Refuses a PostgreSQL that the schema was not made for; `number` as in `server_version_num` (150004). */
+export function refuseOldServer(number: number, text: string): void {
+  if (number >= LOWEST_SERVER_VERSION) return;
+  throw new StartupError(`The database is PostgreSQL ${text}, and version 15 or newer is needed.`);
 }
 
 async function createRecord(sql: Sql): Promise<void> {

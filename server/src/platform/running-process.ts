@@ -49,7 +49,7 @@ export async function processIdentity(pid: number): Promise<string | undefined> 
 export async function isPostgresOf(pid: number, clusterFolder: string): Promise<boolean> {
   if (process.platform !== 'linux') {
     const command = await ps(pid, 'command=');
-    return command !== undefined && command.includes('postgres') && command.includes(clusterFolder);
+    return command?.includes('postgres') === true && command.includes(clusterFolder);
   }
   const workingFolder = await readlink(`/proc/${pid}/cwd`).catch(() => undefined);
   const program = await readlink(`/proc/${pid}/exe`).catch(() => undefined);
