@@ -315,10 +315,13 @@ create table webhook_deliveries (
   updated_at timestamptz not null,
   primary key (partner_id, id),
   unique (partner_id, endpoint_id, sequence),
+  -- An event has one delivery per endpoint, however often the fan-out runs; retries and replays use the same row.
+  unique (partner_id, event_id, endpoint_id),
   foreign key (partner_id, endpoint_id) references webhook_endpoints (partner_id, id)
 ) with (fillfactor = 70);
-create index webhook_deliveries_due on webhook_deliveries (environment, next_attempt_at) where status = 'PENDING';
-create index webhook_deliveries_event on webhook_deliveries (partner_id, event_id);
+-- Each endpoint's queue in the order it is worked off: the due ones of one endpoint are found without passing those of another,
+-- however long its queue is.
+create index webhook_deliveries_queue on webhook_deliveries (partner_id, endpoint_id, next_attempt_at, sequence) where status = 'PENDING';
 
 create table webhook_attempts (
   partner_id uuid not null,

@@ -59,6 +59,11 @@ export interface KeyedEndpoint extends Description {
   kind: 'keyed';
   /** Members of the answer that are shown once, such as `secret`. */
   shownOnce?: readonly string[];
+  /**
+   * What must happen on the network before the transaction opens, such as looking up a host name; may throw a problem. Not run for a
+   * request whose kept answer is given again.
+   */
+  before?(call: Call): Promise<void>;
   handle(tx: Tx, call: Call): Promise<unknown>;
 }
 
@@ -74,10 +79,19 @@ export function endpoint<const D extends Description>(
   return { ...description, kind: 'plain', handle: handle as PlainEndpoint['handle'] };
 }
 
-/** Declares a write without a key in its body; it runs inside one transaction together with its kept answer. */
+/**
+ * Declares a write without a key in its body; it runs inside one transaction together with its kept answer. `before` is for what must
+ * not happen inside a transaction.
+ */
 export function keyedEndpoint<const D extends Description & { shownOnce?: readonly string[] }>(
   description: D,
   handle: (tx: Tx, call: Typed<D>) => Promise<unknown>,
+  before?: (call: Typed<D>) => Promise<void>,
 ): KeyedEndpoint {
-  return { ...description, kind: 'keyed', handle: handle as KeyedEndpoint['handle'] };
+  return {
+    ...description,
+    kind: 'keyed',
+    handle: handle as KeyedEndpoint['handle'],
+    ...(before === undefined ? {} : { before: before as NonNullable<KeyedEndpoint['before']> }),
+  };
 }
