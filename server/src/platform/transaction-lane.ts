@@ -1,0 +1,140 @@
+import postgres from 'postgres';
+import type { Sql, Tx } from './db.ts';
+
+/**
+ * A transaction that did not end in a seen COMMIT. `notCommitted`: nothing was kept, for certain. `unknown`: COMMIT was sent and its
+ * answer was lost, so the transaction is kept or not.
+ */
+export class TransactionLost extends Error {
+  override readonly name = 'TransactionLost';
+  constructor(
+    readonly outcome: 'notCommitted' | 'unknown',
+    override readonly cause: unknown,
+  ) {
+    super(`transaction ${outcome === 'unknown' ? 'with unknown outcome' : 'not committed'}: ${cause}`);
+  }
+}
+
+interface Connection {
+  sql: Sql;
+  closed: boolean;
+}
+
+export interface LaneOptions {
+  /** Opens a client of exactly one connection and reports when that connection closes. */
+  open(onClose: () => void): Sql;
+  /** From BEGIN to the answer of COMMIT; past it the connection is dropped, since PostgreSQL may hang. */
+  deadlineMilliseconds: number;
+}
+
+/**
+ * One connection that runs one transaction at a time, with pipelining: statements whose answers are not needed yet are sent without
+ * waiting. A driver's own transaction helper reconnects silently, does not tell an error before COMMIT from a lost answer to it, and
+ * does not look at COMMIT's tag (the commit of an aborted transaction answers ROLLBACK without an error); money needs all three.
+ */
+export class TransactionLane {
+  private connection: Connection | undefined;
+
+  constructor(private readonly options: LaneOptions) {}
+
+  /** Runs `work` between BEGIN and COMMIT. Its own errors are passed on after a rollback; everything else is TransactionLost. */
+  async run<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    this.connection ??= this.open();
+    const connection = this.connection;
+    const deadline = setTimeout(() => this.drop(connection), this.options.deadlineMilliseconds);
+    try {
+      const value = await this.workAndCommit(connection, work);
+      return value;
+    } finally {
+      clearTimeout(deadline);
+    }
+  }
+
+  /** Closes the connection; a transaction under way is lost. */
+  async end(): Promise<void> {
+    await this.connection?.sql.end({ timeout: 1 });
+    this.connection = undefined;
+  }
+
+  private open(): Connection {
+    const connection: Connection = {
+      closed: false,
+      sql: this.options.open(() => {
+        connection.closed = true;
+        if (this.connection === connection) this.drop(connection);
+      }),
+    };
+    return connection;
+  }
+
+  private drop(connection: Connection): void {
+    connection.closed = true;
+    if (this.connection === connection) this.connection = undefined;
+    // Ends the socket at once; every statement that waits for an answer is rejected.
+    connection.sql.end({ timeout: 0 }).catch(() => {});
+  }
+
+  private async workAndCommit<T>(connection: Connection, work: (tx: Tx) => Promise<T>): Promise<T> {
+    const { sql } = connection;
+    let value: T;
+    try {
+      const begun = sql.unsafe('begin').execute();
+      value = await work(this.guarded(connection));
+      await begun;
+    } catch (error) {
+      await this.rollBack(connection);
+      if (error instanceof postgres.PostgresError || isConnectionError(error))
+        throw new TransactionLost('notCommitted', error);
+      throw error;
+    }
+    if (connection.closed) throw new TransactionLost('notCommitted', new Error('connection closed before COMMIT'));
+    let command: string;
+    try {
+      command = (await sql.unsafe('commit')).command;
+    } catch (error) {
+      const definite =
+        error instanceof postgres.PostgresError && error.severity_local !== 'FATAL' && error.severity === 'ERROR';
+      if (!definite) this.drop(connection);
+      throw new TransactionLost(definite ? 'notCommitted' : 'unknown', error);
+    }
+    if (command !== 'COMMIT') throw new TransactionLost('notCommitted', new Error(`COMMIT answered ${command}`));
+    return value;
+  }
+
+  /** Statements of this transaction only: after the connection closed, the driver would run the next one outside of it. */
+  private guarded(connection: Connection): Tx {
+    const { sql } = connection;
+    return new Proxy(sql, {
+      apply: (target, _this, args) => {
+        if (connection.closed) throw new TransactionLost('notCommitted', new Error('connection closed'));
+        return Reflect.apply(target, undefined, args);
+      },
+    }) as unknown as Tx;
+  }
+
+  private async rollBack(connection: Connection): Promise<void> {
+    if (connection.closed) return;
+    try {
+      await connection.sql.unsafe('rollback');
+    } catch {
+      this.drop(connection);
+    }
+  }
+}
+
+const CONNECTION_ERRORS = new Set([
+  'CONNECTION_CLOSED',
+  'CONNECTION_DESTROYED',
+  'CONNECTION_ENDED',
+  'CONNECT_TIMEOUT',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ENOENT',
+  'ETIMEDOUT',
+]);
+
+/** Whether an error tells that the database could not be asked, by the driver's and the socket's codes. */
+export function isConnectionError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && CONNECTION_ERRORS.has(String(error.code));
+}
