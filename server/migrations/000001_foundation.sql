@@ -74,13 +74,17 @@ create table idempotent_requests (
   body_hash bytea not null,
   status smallint not null,
   answer json,
+  -- Members of the answer that are shown once; blanked after 24 h.
   secrets_encrypted bytea,
+  -- The row whose answer was given again: such a row only remembers the signature that the retry came with.
+  replays_id uuid,
   created_at timestamptz not null,
   primary key (partner_id, id)
 );
 create unique index idempotent_requests_key on idempotent_requests (partner_id, environment, route, idempotency_key) where idempotency_key is not null;
 create unique index idempotent_requests_signature on idempotent_requests (partner_id, environment, signature);
 create index idempotent_requests_age on idempotent_requests (created_at);
+create index idempotent_requests_secrets on idempotent_requests (created_at) where secrets_encrypted is not null;
 
 -- ── Users ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,218 @@
+import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify';
+import type { Clock } from './clock.ts';
+import type { Call, Endpoint, Tenant } from './endpoint.ts';
+import {
+  type IdempotencyDependencies,
+  type KeyedRequest,
+  readIdempotencyKey,
+  requestHash,
+  runOnce,
+} from './idempotent-request.ts';
+import { Problem, problem } from './problem-json.ts';
+import type { RateLimit, Standing } from './rate-limit.ts';
+import { compileRequestChecks, type RequestChecks } from './request-validation.ts';
+import type { ClientIp } from './trusted-proxy.ts';
+import { ignoredFieldsHeader } from './unknown-fields.ts';
+
+/** Who sent a request, once that is proven. */
+export interface Caller {
+  tenant: Tenant;
+}
+
+/** What a credential is judged by: the request as it came in, before anything of it is parsed. */
+export interface UnprovenRequest {
+  method: string;
+  /** The raw request target, query included. */
+  target: string;
+  headers: FastifyRequest['headers'];
+  /** The exact bytes of the body. */
+  rawBody: Buffer;
+  /** The client's address. */
+  ip: string;
+  host: string | undefined;
+}
+
+export interface AnswerDependencies<C extends Caller> {
+  clock: Clock;
+  clientIp: ClientIp;
+  /** The limit that a caller's requests count under; none where nothing is limited. */
+  rateLimitOf(caller: C): { limit: RateLimit; key: string } | undefined;
+  /** Counts a request of nobody in particular. Throws 429. */
+  countAddress(clientIp: string): Promise<void>;
+  idempotency: IdempotencyDependencies;
+  /** Whether the server is about to end, so that connections are not kept. */
+  isStopping(): boolean;
+}
+
+export interface RouteToAnswer<C extends Caller> {
+  method: string;
+  path: string;
+  endpoint: Endpoint;
+  /** Proves who calls, at once where nothing has to be looked up. Throws a Problem. Undefined: anyone may call. */
+  authenticate: ((request: UnprovenRequest) => C | Promise<C>) | undefined;
+}
+
+const NO_BYTES = Buffer.alloc(0);
+
+/**
+ * The handler of one route. Everything that does not depend on the request is made here, once; per request the order is: who calls
+ * (over the raw bytes), rate limit, JSON, schema, the endpoint, one JSON.stringify.
+ */
+export function answerRoute<C extends Caller>(
+  deps: AnswerDependencies<C>,
+  route: RouteToAnswer<C>,
+): RouteHandlerMethod {
+  const { endpoint, authenticate } = route;
+  const checks = compileRequestChecks(endpoint);
+  return async (request, reply) => {
+    const unproven = readRequest(deps, request);
+    const caller = authenticate === undefined ? undefined : await prove(deps, unproven, authenticate);
+    const count = caller === undefined ? undefined : deps.rateLimitOf(caller);
+    if (count !== undefined) await countRequest(count, 1, reply);
+    const call = readCall(checks, request, reply, unproven, { caller, now: deps.clock.now() });
+    if (count !== undefined && endpoint.cost !== undefined) await countRest(count, endpoint.cost(call.body), reply);
+    const answer = await run(deps, route, request, reply, call);
+    if (deps.isStopping()) reply.header('connection', 'close');
+    reply.header('cache-control', 'no-store');
+    if (answer === undefined) return reply.send();
+    reply.header('content-type', 'application/json; charset=utf-8');
+    return reply.send(JSON.stringify(answer));
+  };
+}
+
+function readRequest<C extends Caller>(deps: AnswerDependencies<C>, request: FastifyRequest): UnprovenRequest {
+  const { raw, headers } = request;
+  const method = raw.method ?? 'GET';
+  // The framework does not read the body of a GET: unread, it would be taken for the connection's next request.
+  if ((method === 'GET' || method === 'HEAD') && announcesBody(headers)) {
+    throw problem('INVALID_REQUEST', `A ${method} request has no body.`, { headers: { Connection: 'close' } });
+  }
+  return {
+    method,
+    target: raw.url ?? '/',
+    headers,
+    rawBody: (request.body as Buffer | undefined) ?? NO_BYTES,
+    ip: deps.clientIp(raw.socket.remoteAddress, headers['x-forwarded-for']),
+    host: headers.host,
+  };
+}
+
+function announcesBody(headers: FastifyRequest['headers']): boolean {
+  const length = headers['content-length'];
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+}
+
+/** Requests of nobody in particular, unsigned or wrongly signed, count on the address that sent them and on no partner. */
+async function prove<C extends Caller>(
+  deps: AnswerDependencies<C>,
+  request: UnprovenRequest,
+  authenticate: (request: UnprovenRequest) => C | Promise<C>,
+): Promise<C> {
+  try {
+    return await authenticate(request);
+  } catch (error) {
+    if (error instanceof Problem && error.status < 500) await deps.countAddress(request.ip);
+    throw error;
+  }
+}
+
+interface Counting {
+  limit: RateLimit;
+  key: string;
+}
+
+async function countRequest({ limit, key }: Counting, points: number, reply: FastifyReply): Promise<void> {
+  const standing = await limit.count(key, points);
+  reply.header('x-ratelimit-limit', standing.limit);
+  reply.header('x-ratelimit-remaining', standing.remaining);
+  reply.header('x-ratelimit-reset', standing.resetAtSeconds);
+  if (!standing.allowed) throw rateLimited(standing, points);
+}
+
+/** The first point was taken before the body was read. No request is so big that a whole minute would not be enough for it. */
+async function countRest(counting: Counting, cost: number, reply: FastifyReply): Promise<void> {
+  const rest = Math.min(cost, counting.limit.pointsPerMinute) - 1;
+  if (rest > 0) await countRequest(counting, rest, reply);
+}
+
+/** 429 with the seconds to wait. */
+export function rateLimited(standing: Standing, points = 1): Problem {
+  const what = points === 1 ? 'requests' : `requests, and this one counts for ${points + 1}`;
+  return problem('RATE_LIMITED', `At most ${standing.limit} ${what} a minute.`, {
+    headers: { 'Retry-After': String(standing.retryAfterSeconds) },
+  });
+}
+
+function readCall(
+  checks: RequestChecks,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { rawBody, target }: UnprovenRequest,
+  { caller, now }: { caller: Caller | undefined; now: Date },
+): Call {
+  const params = checks.readParams(request.params);
+  const mark = target.indexOf('?');
+  const query = checks.readQuery(mark === -1 ? '' : target.slice(mark + 1));
+  const { body, ignored } = checks.readBody(rawBody);
+  if (ignored.length > 0) reply.header('x-sir-ignored-fields', ignoredFieldsHeader(ignored));
+  return {
+    tenant: caller === undefined ? NOBODY : caller.tenant,
+    params,
+    query,
+    body,
+    requestId: request.id,
+    now,
+    setHeader: (name, value) => {
+      reply.header(name, value);
+    },
+  };
+}
+
+/** Public endpoints are about nobody's data: one that asks whose fails at once. */
+const NOBODY: Tenant = {
+  get partnerId(): never {
+    throw new Error('a public endpoint has no tenant');
+  },
+  get environment(): never {
+    throw new Error('a public endpoint has no tenant');
+  },
+};
+
+async function run<C extends Caller>(
+  deps: AnswerDependencies<C>,
+  route: RouteToAnswer<C>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  call: Call,
+): Promise<unknown> {
+  const { endpoint } = route;
+  if (endpoint.kind === 'plain') {
+    const answer = await endpoint.handle(call);
+    reply.code(endpoint.status);
+    return answer;
+  }
+  const { status, answer, replayed } = await runOnce(deps.idempotency, keyedRequest(route, request, call), (tx) =>
+    endpoint.handle(tx, call),
+  );
+  reply.code(status);
+  if (replayed) reply.header('idempotent-replayed', 'true');
+  return answer;
+}
+
+function keyedRequest<C extends Caller>(
+  { method, path, endpoint }: RouteToAnswer<C>,
+  request: FastifyRequest,
+  call: Call,
+): KeyedRequest {
+  const target = request.raw.url ?? '/';
+  return {
+    tenant: call.tenant,
+    route: `${method} ${path}`,
+    key: readIdempotencyKey(request.headers['idempotency-key']),
+    signature: String(request.headers['x-signature']),
+    hash: requestHash(target, call.body),
+    status: endpoint.status,
+    shownOnce: endpoint.kind === 'keyed' ? (endpoint.shownOnce ?? []) : [],
+    now: call.now,
+  };
+}

