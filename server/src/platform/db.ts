@@ -10,6 +10,7 @@ export interface ConnectOptions {
   applicationName: string;
   statementTimeoutMilliseconds?: number;
   lockTimeoutMilliseconds?: number;
+  onClose?: () => void;
 }
 
 const STATEMENT_TIMEOUT_MILLISECONDS = 10_000;
@@ -33,6 +34,7 @@ export function connect(url: string, options: ConnectOptions): Sql {
     max: options.max,
     connect_timeout: CONNECT_TIMEOUT_SECONDS,
     onnotice: () => {},
+    ...(options.onClose === undefined ? {} : { onclose: options.onClose }),
     connection: {
       application_name: options.applicationName,
       statement_timeout: options.statementTimeoutMilliseconds ?? STATEMENT_TIMEOUT_MILLISECONDS,

@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto';
+import type { Tx } from '../platform/db.ts';
+import { EVALUATOR_VERSION } from '../rewards/index.ts';
+import { FINGERPRINT_VERSION, saltedLeafHashes } from './fingerprint.ts';
+import type { Submission } from './submission.ts';
+import type { BoardItem, Decision } from './submission-board.ts';
+
+/** The key of a submission was claimed by another transaction between our read and our insert; it will be found by the next read. */
+export class ClaimLost extends Error {
+  override readonly name = 'ClaimLost';
+}
+
+export interface Written {
+  submission: Submission;
+  decision: Decision;
+}
+
+const SALT_BYTES = 8;
+
+export const decidedOf = (items: readonly BoardItem[]): Written[] =>
+  items.flatMap(({ submission, decision }) => (decision === undefined ? [] : [{ submission, decision }]));
+
+const statusOf = ({ decision }: Written) => (decision.evaluation.outcome === 'rewarded' ? 'COMPLETED' : 'FAILED');
+const failureOf = ({ decision: { evaluation } }: Written) => (evaluation.outcome === 'failed' ? evaluation.code : null);
+const tokensOf = ({ decision: { evaluation } }: Written) => (evaluation.outcome === 'rewarded' ? evaluation.tokens : 0);
+const stakeholdersOf = ({ submission, decision }: Written) =>
+  JSON.stringify(
+    submission.stakeholders.map((s, index) => ({
+      stakeholderTypeCode: s.stakeholderTypeCode,
+      userId: decision.users[index]?.id,
+    })),
+  );
+
+/**
+ * Claims keys and writes the actions in one statement, sorted by key. Throws ClaimLost when a key was taken meanwhile: nothing of the
+ * batch is kept then, and its items run again.
+ */
+export async function insertActions(tx: Tx, rows: readonly Written[], now: Date): Promise<void> {
+  if (rows.length === 0) return;
+  const salts = rows.map(() => randomBytes(SALT_BYTES));
+  const inserted = await tx`
+    insert into actions (partner_id, id, environment, source, idempotency_key, fingerprint_version, fingerprint, fingerprint_salt,
+      fingerprint_leaves, status, failure_code, action_type, amount, currency, quantity, unit, occurred_at, campaign_id, metadata,
+      stakeholders, pool_id, tokens, distributions, evaluator_version, trace, created_at, updated_at)
+    select partner_id, id, environment, source, idempotency_key, ${FINGERPRINT_VERSION}, decode(fingerprint, 'hex'),
+      decode(fingerprint_salt, 'hex'), fingerprint_leaves::json, status, failure_code, action_type, amount, currency, quantity, unit,
+      occurred_at::timestamptz, campaign_id, metadata::json, stakeholders::json, pool_id, tokens, distributions::json,
+      ${EVALUATOR_VERSION}, trace::json, ${now}, ${now}
+    from unnest(
+      ${rows.map((r) => r.submission.partnerId)}::uuid[], ${rows.map((r) => r.decision.actionId)}::uuid[],
+      ${rows.map((r) => r.submission.environment)}::text[], ${rows.map((r) => r.submission.source)}::text[],
+      ${rows.map((r) => r.submission.idempotencyKey)}::text[], ${rows.map((r) => r.submission.fingerprint.toString('hex'))}::text[],
+      ${salts.map((salt) => salt.toString('hex'))}::text[],
+      ${rows.map((r, index) => JSON.stringify(saltedLeafHashes(r.submission.leaves, salts[index] as Buffer)))}::text[],
+      ${rows.map(statusOf)}::text[], ${rows.map(failureOf)}::text[], ${rows.map((r) => r.submission.actionType)}::text[],
+      ${rows.map((r) => r.submission.amount)}::numeric[], ${rows.map((r) => r.submission.currency)}::text[],
+      ${rows.map((r) => r.submission.quantity)}::numeric[], ${rows.map((r) => r.submission.unit)}::text[],
+      ${rows.map((r) => r.submission.occurredAt?.toISOString() ?? null)}::text[], ${rows.map((r) => r.submission.campaignId)}::uuid[],
+      ${rows.map((r) => JSON.stringify(r.submission.metadata))}::text[], ${rows.map(stakeholdersOf)}::text[],
+      ${rows.map((r) => r.decision.poolId)}::uuid[], ${rows.map(tokensOf)}::bigint[],
+      ${rows.map((r) => JSON.stringify(r.decision.distributions))}::text[], ${rows.map((r) => JSON.stringify(r.decision.trace))}::text[]
+    ) as n (partner_id, id, environment, source, idempotency_key, fingerprint, fingerprint_salt, fingerprint_leaves, status,
+      failure_code, action_type, amount, currency, quantity, unit, occurred_at, campaign_id, metadata, stakeholders, pool_id, tokens,
+      distributions, trace)
+    order by partner_id, environment collate "C", source collate "C", idempotency_key collate "C"
+    on conflict (partner_id, environment, source, idempotency_key) do nothing`;
+  if (inserted.count !== rows.length)
+    throw new ClaimLost(`${rows.length - inserted.count} keys were claimed elsewhere`);
+}
+
+/** Locks FAILED rows that are processed anew, in the order of their keys, before any user or account. */
+export async function lockFailedActions(tx: Tx, rows: readonly Written[]): Promise<void> {
+  await tx`
+    select a.id
+    from unnest(${rows.map((r) => r.submission.partnerId)}::uuid[], ${rows.map((r) => r.decision.actionId)}::uuid[]) as k (partner_id, id)
+    join actions a on a.partner_id = k.partner_id and a.id = k.id
+    order by a.partner_id, a.environment, a.source, a.idempotency_key
+    for no key update of a`;
+}
+
+/** Writes the new result of FAILED rows; one that is no longer as it was read counts as a lost claim. */
+export async function updateFailedActions(tx: Tx, rows: readonly Written[], now: Date): Promise<void> {
+  if (rows.length === 0) return;
+  const updated = await tx`
+    update actions a
+    set status = n.status, failure_code = n.failure_code, pool_id = n.pool_id, tokens = n.tokens, distributions = n.distributions::json,
+      stakeholders = n.stakeholders::json, trace = n.trace::json, evaluator_version = ${EVALUATOR_VERSION}, attempts = a.attempts + 1,
+      updated_at = ${now}
+    from unnest(
+      ${rows.map((r) => r.submission.partnerId)}::uuid[], ${rows.map((r) => r.decision.actionId)}::uuid[],
+      ${rows.map((r) => r.decision.retryOf?.attempts ?? 0)}::int[], ${rows.map(statusOf)}::text[], ${rows.map(failureOf)}::text[],
+      ${rows.map((r) => r.decision.poolId)}::uuid[], ${rows.map(tokensOf)}::bigint[],
+      ${rows.map((r) => JSON.stringify(r.decision.distributions))}::text[], ${rows.map(stakeholdersOf)}::text[],
+      ${rows.map((r) => JSON.stringify(r.decision.trace))}::text[]
+    ) as n (partner_id, id, attempts, status, failure_code, pool_id, tokens, distributions, stakeholders, trace)
+    where a.partner_id = n.partner_id and a.id = n.id and a.status = 'FAILED' and a.attempts = n.attempts`;
+  if (updated.count !== rows.length)
+    throw new ClaimLost(`${rows.length - updated.count} failed actions were processed elsewhere`);
+}
