@@ -1,0 +1,36 @@
+/** Text that is markup already. Everything else that goes into a template is escaped. */
+export class Html {
+  constructor(readonly text: string) {}
+}
+
+type Piece = Html | string | number | false | undefined | readonly Piece[];
+
+/** A template whose values are escaped; nothing is written for `undefined` and `false`, arrays are joined. */
+export function html(strings: TemplateStringsArray, ...values: Piece[]): Html {
+  let text = '';
+  strings.forEach((part, index) => {
+    text += part + (index < values.length ? write(values[index]) : '');
+  });
+  return new Html(text);
+}
+
+/** Markup of several pieces, with `separator` between them. */
+export function join(pieces: readonly Html[], separator = ''): Html {
+  return new Html(pieces.map((piece) => piece.text).join(separator));
+}
+
+export function escapeHtml(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+    .replaceAll("'", '&#39;');
+}
+
+function write(value: Piece): string {
+  if (value === undefined || value === false) return '';
+  if (value instanceof Html) return value.text;
+  if (typeof value === 'string' || typeof value === 'number') return escapeHtml(String(value));
+  return value.map(write).join('');
+}

@@ -1,0 +1,1 @@
+export { DOCS_PATH, type DocsSite, registerDocsSite } from './register-docs-site.ts';

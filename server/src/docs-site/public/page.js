@@ -1,0 +1,28 @@
+import { copyPanel, find } from './elements.js';
+import { currentKeys, masked, onKeysChanged } from './keys.js';
+import { startNavigation } from './navigation.js';
+import { openKeys, openOperation } from './request-form.js';
+
+startNavigation();
+
+// The address under which this page was reached is the one whose commands work.
+for (const place of document.querySelectorAll('[data-base-url]')) place.textContent = location.origin;
+
+for (const button of document.querySelectorAll('button[data-copy], button[data-try], button[data-keys]')) {
+  button.removeAttribute('hidden');
+}
+
+document.addEventListener('click', (event) => {
+  const button = event.target instanceof Element ? event.target.closest('button') : null;
+  if (button === null) return;
+  if (button.dataset['copy'] !== undefined) copyPanel(button);
+  else if (button.dataset['try'] !== undefined) openOperation(button.dataset['try']);
+  else if (button.dataset['keys'] !== undefined) openKeys();
+});
+
+onKeysChanged(() => {
+  const keys = currentKeys();
+  const button = find(document, '[data-keys]', HTMLElement);
+  button.toggleAttribute('data-set', keys !== undefined);
+  find(button, '[data-keys-label]', HTMLElement).textContent = keys === undefined ? 'Enter keys' : masked(keys.key);
+});
