@@ -6,6 +6,7 @@ import { type DataFolder, openDataFolder, readOrCreatePrivateFile } from './plat
 import { connect } from './platform/db.ts';
 import { runningEmbeddedPostgresUrl, startEmbeddedPostgres } from './platform/embedded-postgres/index.ts';
 import { migrate } from './platform/migrate.ts';
+import { checkMasterKey } from './platform/secret-box.ts';
 import { StartupError } from './platform/startup-error.ts';
 
 /** A database that is reachable and migrated, and the key to its secrets. */
@@ -32,7 +33,7 @@ export async function openDatabase(
   const masterKey = config.masterKey ?? (await readMasterKey(folder.path));
   const postgres = await startEmbeddedPostgres({ dataDir: folder.path, onProgress });
   try {
-    await prepare(config, postgres.url, onProgress);
+    await prepare(config, postgres.url, masterKey, onProgress);
   } catch (error) {
     await postgres.stop();
     throw error;
@@ -68,15 +69,16 @@ async function openGivenDatabase(config: Config, onProgress: OnProgress): Promis
   const { databaseUrl, masterKey } = config;
   if (databaseUrl === undefined || masterKey === undefined)
     throw new StartupError('DATABASE_URL and SIR_MASTER_KEY must be set.');
-  await prepare(config, databaseUrl, onProgress);
+  await prepare(config, databaseUrl, masterKey, onProgress);
   return { url: databaseUrl, masterKey, close: async () => {} };
 }
 
-async function prepare(config: Config, url: string, onProgress: OnProgress): Promise<void> {
+async function prepare(config: Config, url: string, masterKey: string, onProgress: OnProgress): Promise<void> {
   const sql = connect(url, { max: 1, applicationName: 'sir-migrate' });
   try {
     await checkDatabase(sql, { production: config.environment === 'production' });
     await migrate(sql, { onProgress });
+    await checkMasterKey(sql, masterKey);
   } finally {
     await sql.end({ timeout: 1 });
   }

@@ -19,6 +19,8 @@ interface Holder {
 
 const PRIVATE_FOLDER_MODE = 0o700;
 const PRIVATE_FILE_MODE = 0o600;
+// Inside a private folder. Its owner must be able to read who holds it also when that is root.
+const LOCK_FILE_MODE = 0o644;
 
 /** Makes the folder where there is none and takes it for this process. Throws StartupError when another living process has it. */
 export async function openDataFolder(path: string): Promise<DataFolder> {
@@ -40,8 +42,12 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
 
 /** Writes a file that only we may read, whole or not at all. */
 export async function writePrivateFile(path: string, text: string): Promise<void> {
+  await writeWhole(path, text, PRIVATE_FILE_MODE);
+}
+
+async function writeWhole(path: string, text: string, mode: number): Promise<void> {
   const part = `${path}.${randomBytes(6).toString('hex')}.part`;
-  const file = await open(part, 'wx', PRIVATE_FILE_MODE);
+  const file = await open(part, 'wx', mode);
   try {
     await file.writeFile(text);
     await file.sync();
@@ -76,7 +82,7 @@ async function takeLock(dataFolder: string): Promise<() => Promise<void>> {
   if (identity === undefined)
     throw new StartupError('This machine does not tell when a process started (ps or /proc).');
   const mine = join(folder, `${process.pid}.${randomBytes(6).toString('hex')}`);
-  await writePrivateFile(mine, JSON.stringify({ pid: process.pid, identity }));
+  await writeWhole(mine, JSON.stringify({ pid: process.pid, identity }), LOCK_FILE_MODE);
   try {
     for (;;) {
       const highest = await highestNumber(folder);
@@ -89,7 +95,7 @@ async function takeLock(dataFolder: string): Promise<() => Promise<void>> {
       const number = highest + 1;
       if (!(await linkNew(mine, join(folder, String(number))))) continue;
       await clear(folder, number);
-      return () => writePrivateFile(join(folder, String(number)), JSON.stringify(null));
+      return () => writeWhole(join(folder, String(number)), JSON.stringify(null), LOCK_FILE_MODE);
     }
   } finally {
     await rm(mine, { force: true });
@@ -102,8 +108,13 @@ async function highestNumber(folder: string): Promise<number> {
 }
 
 async function readHolder(path: string): Promise<Holder | undefined> {
-  const text = await readFile(path, 'utf8').catch(() => 'null');
-  return JSON.parse(text) ?? undefined;
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) ?? undefined;
+  } catch (error) {
+    // There is none yet, or its holder's successor has cleared it away since we looked.
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 async function linkNew(from: string, to: string): Promise<boolean> {

@@ -85,8 +85,13 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const adopted = postmaster !== undefined;
   if (!adopted) onProgress('Starting PostgreSQL');
   const running = postmaster ?? (await startOnFreePort(dataFolder, placement, settings, note?.port, onProgress));
-  await writeNote(dataFolder, { dataFolder, clusterFolder, ownFolder, port: running.port });
-  await ensureDatabase(running.port, password);
+  try {
+    await writeNote(dataFolder, { dataFolder, clusterFolder, ownFolder, port: running.port });
+    await ensureDatabase(running.port, password);
+  } catch (error) {
+    await stopPostmaster(running);
+    throw error;
+  }
   return {
     url: urlOf(running.port, password, DATABASE),
     adopted,
@@ -98,7 +103,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
 export async function runningEmbeddedPostgresUrl(dataDir: string): Promise<string | undefined> {
   const dataFolder = await realpath(dataDir).catch(() => undefined);
   const note = dataFolder === undefined ? undefined : await readNote(dataFolder);
-  if (dataFolder === undefined || note === undefined) return undefined;
+  if (dataFolder === undefined || note?.dataFolder !== dataFolder) return undefined;
   const postmaster = await findPostmaster(note.clusterFolder);
   const password = await readPassword(dataFolder);
   return postmaster === undefined || password === undefined ? undefined : urlOf(postmaster.port, password, DATABASE);
@@ -106,8 +111,10 @@ export async function runningEmbeddedPostgresUrl(dataDir: string): Promise<strin
 
 /** Stops the PostgreSQL of a data folder, if it runs, and deletes its cluster with everything in it. */
 export async function removeEmbeddedPostgres(dataDir: string): Promise<void> {
-  const note = await readNote(await realpath(dataDir));
-  if (note === undefined) return;
+  const dataFolder = await realpath(dataDir);
+  const note = await readNote(dataFolder);
+  // The note in a copied folder speaks of the original's cluster.
+  if (note?.dataFolder !== dataFolder) return;
   const postmaster = await findPostmaster(note.clusterFolder);
   if (postmaster !== undefined) await stopPostmaster(postmaster);
   await rm(note.ownFolder ?? note.clusterFolder, { recursive: true, force: true });
