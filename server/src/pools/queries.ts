@@ -1,0 +1,70 @@
+import type { TokenPool } from '@sirgiving/contract';
+import { type CreatedWindow, createdWithin } from '../platform/created-window.ts';
+import type { Queryable } from '../platform/db.ts';
+import type { Tenant } from '../platform/endpoint.ts';
+import { publicId, rowId } from '../platform/ids.ts';
+import { type Page, type PageRequest, pageOf, pageOffset } from '../platform/keyset-page.ts';
+import { problem } from '../platform/problem-json.ts';
+
+interface PoolRow {
+  id: string;
+  name: string;
+  status: TokenPool['status'];
+  isDefault: boolean;
+  balance: number;
+  allocated: number;
+  issued: number;
+  reversed: number;
+  rates: TokenPool['rates'];
+  restrictions: TokenPool['restrictions'];
+  thresholds: unknown[];
+  createdAt: Date;
+}
+
+function presentPool(row: PoolRow): TokenPool {
+  const { thresholds, createdAt, ...shown } = row;
+  return {
+    ...shown,
+    id: publicId('pool', row.id),
+    lowBalance: { thresholds },
+    createdAt: createdAt.toISOString(),
+  };
+}
+
+const poolsWithFigures = (sql: Queryable, tenant: Tenant) => sql`
+  select p.id, p.name, p.status, p.is_default as "isDefault", a.balance, a.allocated, a.rewarded as issued, a.reversed, p.rates,
+    p.restrictions, p.low_balance_thresholds as thresholds, p.created_at as "createdAt"
+  from token_pools p
+  join ledger_accounts a on a.partner_id = ${tenant.partnerId} and a.environment = ${tenant.environment} and a.id = p.id
+  where p.partner_id = ${tenant.partnerId} and p.environment = ${tenant.environment}`;
+
+/** One pool by its public id, with the figures of its account. Throws 404 `NOT_FOUND`. */
+export async function getPool(sql: Queryable, tenant: Tenant, poolId: string): Promise<TokenPool> {
+  const id = rowId('pool', poolId);
+  const [row] = id === undefined ? [] : await sql<PoolRow[]>`${poolsWithFigures(sql, tenant)} and p.id = ${id}`;
+  if (row === undefined) throw problem('NOT_FOUND', 'There is no token pool with this id.');
+  return presentPool(row);
+}
+
+/** The pools of a tenant, newest first. */
+export async function listPools(
+  sql: Queryable,
+  tenant: Tenant,
+  filter: CreatedWindow & { status?: TokenPool['status'] },
+  request: PageRequest,
+): Promise<Page<TokenPool>> {
+  const matching = sql`
+    select id from token_pools
+    where partner_id = ${tenant.partnerId} and environment = ${tenant.environment} ${createdWithin(sql, filter)}
+      ${filter.status === undefined ? sql`` : sql`and status = ${filter.status}`}`;
+  const [rows, counted] = await Promise.all([
+    sql<PoolRow[]>`
+      ${poolsWithFigures(sql, tenant)} and p.id in (
+        ${matching} ${request.before === undefined ? sql`` : sql`and id < ${request.before}`}
+        order by id desc limit ${request.limit + 1} offset ${pageOffset(request)}
+      )
+      order by p.id desc`,
+    request.page === undefined ? [] : sql<{ total: number }[]>`select count(*) as total from (${matching}) m`,
+  ]);
+  return pageOf(request, rows, presentPool, counted[0]?.total);
+}
