@@ -1,0 +1,1 @@
+export { type TransactionDependencies, transactionEndpoints } from './routes.ts';
