@@ -170,6 +170,20 @@ test('a lost password or a cluster of another version is told in one sentence', 
   await expect(start()).rejects.toThrow(/^The database in .* was made by PostgreSQL 17, and this is 18\.$/);
 });
 
+test('a deleted data folder means a fresh start', async () => {
+  const first = await start();
+  const cluster = await clusterFolder();
+  await ask(first.url, 'create table kept as select 42 as answer');
+  await rm(dataDir, { recursive: true });
+  await mkdir(dataDir, { mode: 0o700 });
+  const second = await start();
+  expect(await ask(second.url, `select to_regclass('kept') as found`)).toEqual({ found: null });
+  if (process.getuid?.() === 0) {
+    expect(second.steps[0]).toBe(`Setting the database of a deleted data folder aside: ${cluster}.deleted`);
+    expect((await stat(`${cluster}.deleted`)).isDirectory()).toBe(true);
+  }
+});
+
 test('a moved data folder takes its database along; as root, a copy without its database is refused', async () => {
   const first = await start();
   await ask(first.url, 'create table kept as select 42 as answer');

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chown, mkdtemp, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, sqlState } from '../db.ts';
 import { StartupError } from '../startup-error.ts';
 import { findBinaries } from './binaries.ts';
@@ -37,6 +38,8 @@ const MAJOR_VERSION = '18';
 const USER = 'sir';
 const DATABASE = 'sir';
 const PORT_ATTEMPTS = 5;
+const PASSWORD_BYTES = 24;
+const HEALTH_CHECK_MILLISECONDS = 2_000;
 
 /**
  * What a laptop needs; everything durable is on. There is no lz4 in these binaries to compress WAL with. The log holds no statement
@@ -135,25 +138,40 @@ async function ensureCluster(
   settings: Readonly<Record<string, string>>,
   onProgress: (text: string) => void,
 ): Promise<string> {
-  const found = (await readFile(join(placement.clusterFolder, 'PG_VERSION'), 'utf8').catch(() => undefined))?.trim();
+  const { clusterFolder, ownFolder } = placement;
+  const found = (await readFile(join(clusterFolder, 'PG_VERSION'), 'utf8').catch(() => undefined))?.trim();
   const known = await readPassword(dataFolder);
-  if (found !== undefined && found !== MAJOR_VERSION) {
+  if (found !== undefined && known !== undefined) {
+    if (found === MAJOR_VERSION) return known;
     throw new StartupError(
-      `The database in ${placement.clusterFolder} was made by PostgreSQL ${found}, and this is ${MAJOR_VERSION}.`,
+      `The database in ${clusterFolder} was made by PostgreSQL ${found}, and this is ${MAJOR_VERSION}.`,
     );
   }
-  if (found !== undefined && known === undefined) {
-    throw new StartupError(
-      `The password of the database in ${placement.clusterFolder} is missing: put ${join(dataFolder, 'postgres-password')} back.`,
-    );
+  if (found !== undefined) {
+    if (ownFolder === undefined || (await readNote(dataFolder)) !== undefined) {
+      const path = join(dataFolder, 'postgres-password');
+      throw new StartupError(`The password of the database in ${clusterFolder} is missing: put ${path} back.`);
+    }
+    await setAside(clusterFolder, onProgress);
   }
-  if (found !== undefined && known !== undefined) return known;
 
   onProgress('Creating the database');
-  const password = randomBytes(24).toString('hex');
+  const password = randomBytes(PASSWORD_BYTES).toString('hex');
   await writeFile(join(dataFolder, 'postgres-password'), `${password}\n`, { mode: 0o600 });
   await initialise(placement, password, settings.fsync === 'off');
   return password;
+}
+
+/**
+ * Somebody has deleted the data folder to start afresh, and the cluster outside of it stayed. It is kept once more, in case that was
+ * not what they meant.
+ */
+async function setAside(clusterFolder: string, onProgress: (text: string) => void): Promise<void> {
+  onProgress(`Setting the database of a deleted data folder aside: ${clusterFolder}.deleted`);
+  const postmaster = await findPostmaster(clusterFolder);
+  if (postmaster !== undefined) await stopPostmaster(postmaster);
+  await rm(`${clusterFolder}.deleted`, { recursive: true, force: true });
+  await rename(clusterFolder, `${clusterFolder}.deleted`);
 }
 
 /** A cluster appears whole: a start that is killed meanwhile leaves only what the next one clears away. */
@@ -199,12 +217,15 @@ async function isAdoptable(
 ): Promise<boolean> {
   if (!(await runsWith(placement, postmasterArguments(placement.clusterFolder, leftOver.port, settings)))) return false;
   const sql = connect(urlOf(leftOver.port, password, 'postgres'), { max: 1, applicationName: 'sir-start' });
+  // One that hangs (a stopped process, say) takes the connection and never answers.
+  const tooLate = new AbortController();
   try {
-    await sql`select 1`;
-    return true;
+    const answer = sql`select 1`.then(() => true);
+    return await Promise.race([answer, sleep(HEALTH_CHECK_MILLISECONDS, false, { signal: tooLate.signal })]);
   } catch {
     return false;
   } finally {
+    tooLate.abort();
     await sql.end({ timeout: 1 });
   }
 }
