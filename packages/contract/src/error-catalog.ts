@@ -108,6 +108,11 @@ export const errorCatalog = {
     true,
   ),
   LIMIT_REACHED: entry(409, 'A limit is reached', '`detail` names the limit. Delete what is no longer used.'),
+  WEBHOOK_PAUSED: entry(
+    409,
+    'The webhook is paused',
+    'Its receiver answered 410 Gone. Events wait in its queue; delete it and register the address anew.',
+  ),
   BODY_TOO_LARGE: entry(413, 'The body is too large', 'At most 64 kB, a batch 1 MiB.'),
   UNSUPPORTED_MEDIA_TYPE: entry(
     415,

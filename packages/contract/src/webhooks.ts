@@ -39,11 +39,17 @@ export const CreatedWebhook = Type.Object({
   ...webhookFields,
   secret: Type.Optional(Type.String({ description: 'Shown once: `whsec_…`. Verify deliveries with it.' })),
 });
+export type CreatedWebhook = Static<typeof CreatedWebhook>;
 export const WebhookList = ListOf(Webhook);
 export const WebhookListQuery = Type.Object(listQuery, { additionalProperties: false });
 export const WebhookParams = Type.Object({ id: Id('whk') });
 
+export const WebhookTest = Type.Object({ eventId: Id('evt'), deliveryId: Id('dlv') });
+export type WebhookTest = Static<typeof WebhookTest>;
+
 export const deliveryStatuses = ['PENDING', 'SUCCEEDED', 'EXHAUSTED', 'CANCELED'] as const;
+/** ENDPOINT_GONE: status 410, which pauses the endpoint. BLOCKED: an address that webhooks may not be sent to. */
+export const attemptOutcomes = ['DELIVERED', 'FAILED', 'BLOCKED', 'ENDPOINT_GONE', 'EXHAUSTED'] as const;
 const deliveryFields = {
   id: Id('dlv'),
   webhookId: Id('whk'),
@@ -65,7 +71,7 @@ export const DeliveryDetail = Type.Object({
       attempt: Type.Integer(),
       startedAt: Timestamp,
       durationMilliseconds: Type.Integer(),
-      outcome: Type.String(),
+      outcome: Type.Enum([...attemptOutcomes]),
       responseStatus: Type.Optional(Type.Integer()),
       responseBody: Type.Optional(Type.String()),
       error: Type.Optional(Type.String()),

@@ -1,0 +1,191 @@
+import type { Environment } from '@sirgiving/contract';
+import type { Logger } from 'pino';
+import type { Clock } from '../platform/clock.ts';
+import { type Sql, sqlState, type Tx } from '../platform/db.ts';
+import type { Ids } from '../platform/ids.ts';
+import type { EndpointRef } from './claim-deliveries.ts';
+import { type EndpointToFill, type EventToFanOut, type NewDelivery, planDeliveries } from './plan-deliveries.ts';
+
+export interface FanOutDependencies {
+  readonly sql: Sql;
+  readonly environment: Environment;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Pick<Logger, 'warn' | 'error'>;
+}
+
+const MAX_EVENTS = 500;
+const MAX_PARTNERS_AT_ONCE = 4;
+const UNIQUE_VIOLATION = '23505';
+
+interface PartnerWithEvents {
+  partnerId: string;
+  hasCursor: boolean;
+}
+
+/** What one transaction for one partner did. */
+interface Round {
+  readonly touched: readonly string[];
+  /** More events are waiting. */
+  readonly more: boolean;
+}
+
+const NOTHING: Round = { touched: [], more: false };
+
+/**
+ * Turns events into deliveries, for every partner of the environment that has events beyond its cursor, and answers which endpoints
+ * got some. Safe to run in several workers at once: a partner's cursor row is locked for each step, and who finds it locked passes on.
+ * A partner that fails is logged and hurts no other.
+ */
+export async function fanOut(deps: FanOutDependencies): Promise<EndpointRef[]> {
+  const touched = new Map<string, EndpointRef>();
+  let waiting = await listPartnersWithEvents(deps.sql, deps.environment);
+  // In rounds of one step each, so that a partner with a long backlog does not keep the others waiting.
+  while (waiting.length > 0) {
+    const next: PartnerWithEvents[] = [];
+    const worker = async () => {
+      for (let partner = waiting.pop(); partner !== undefined; partner = waiting.pop()) {
+        const { partnerId } = partner;
+        const round = await fanOutSafely(deps, partner);
+        for (const endpointId of round.touched) touched.set(endpointId, { partnerId, endpointId });
+        if (round.more) next.push({ partnerId, hasCursor: true });
+      }
+    };
+    await Promise.all(Array.from({ length: MAX_PARTNERS_AT_ONCE }, worker));
+    waiting = next;
+  }
+  return [...touched.values()];
+}
+
+async function listPartnersWithEvents(sql: Sql, environment: Environment): Promise<PartnerWithEvents[]> {
+  const rows = await sql<PartnerWithEvents[]>`
+    select c.partner_id as "partnerId", f.partner_id is not null as "hasCursor"
+    from event_counters c
+    left join fan_out_cursors f on f.partner_id = c.partner_id and f.environment = c.environment
+    where c.environment = ${environment} and c.position > coalesce(f.position, 0)`;
+  return [...rows];
+}
+
+async function fanOutSafely(deps: FanOutDependencies, partner: PartnerWithEvents): Promise<Round> {
+  const { sql, environment, log } = deps;
+  const { partnerId } = partner;
+  try {
+    if (!partner.hasCursor) {
+      await sql`
+        insert into fan_out_cursors (partner_id, environment, position) values (${partnerId}, ${environment}, 0)
+        on conflict do nothing`;
+    }
+    return await sql.begin((tx) => fanOutStep(tx, deps, partnerId));
+  } catch (error) {
+    // A number given twice would be a fault in the locking: nothing was written, and somebody must look.
+    const alarm = sqlState(error) === UNIQUE_VIOLATION;
+    log.error({ err: error, partnerId, alarm }, 'events could not be fanned out');
+    return NOTHING;
+  }
+}
+
+/** One step: the next events up to a limit, their deliveries, the cursor. */
+async function fanOutStep(tx: Tx, deps: FanOutDependencies, partnerId: string): Promise<Round> {
+  const { environment, clock, ids } = deps;
+  const [cursor] = await tx<{ position: number }[]>`
+    select position from fan_out_cursors where partner_id = ${partnerId} and environment = ${environment}
+    for no key update skip locked`;
+  if (cursor === undefined) return NOTHING;
+  // The counter is read before the endpoints: every event up to it was committed by then, so that an endpoint which was there before
+  // such an event is among those that are read after it.
+  const [[counter], endpoints] = await Promise.all([
+    tx<{ position: number }[]>`
+      select position from event_counters where partner_id = ${partnerId} and environment = ${environment}`,
+    lockEndpoints(tx, partnerId, environment),
+  ]);
+  const last = counter?.position ?? 0;
+  if (last <= cursor.position) return NOTHING;
+  if (endpoints.length === 0) {
+    await moveCursor(tx, partnerId, environment, last);
+    return NOTHING;
+  }
+  const events = await readEvents(tx, partnerId, environment, cursor.position, last);
+  const plan = planDeliveries(cursor.position, events, endpoints);
+  if (plan.gapAt !== undefined) {
+    deps.log.error({ alarm: true, partnerId, environment, position: plan.gapAt }, 'an event position is missing');
+  }
+  if (plan.position === cursor.position) return NOTHING;
+  const of = { partnerId, environment, now: clock.now() };
+  await Promise.all([
+    ...(plan.deliveries.length === 0
+      ? []
+      : [insertDeliveries(tx, of, ids, plan.deliveries), raiseSequences(tx, partnerId, plan.sequences)]),
+    moveCursor(tx, partnerId, environment, plan.position),
+  ]);
+  const tested = plan.testEventIds.length === 0 ? [] : await findTested(tx, partnerId, plan.testEventIds);
+  return {
+    touched: [...plan.sequences.keys(), ...tested],
+    more: plan.gapAt === undefined && plan.position < last,
+  };
+}
+
+/** The endpoints that test events went to; they have their deliveries since the test was asked for. */
+async function findTested(tx: Tx, partnerId: string, eventIds: readonly string[]): Promise<string[]> {
+  const rows = await tx<{ endpointId: string }[]>`
+    select endpoint_id as "endpointId" from webhook_deliveries
+    where partner_id = ${partnerId} and event_id = any(${[...eventIds]}::uuid[])`;
+  return rows.map((row) => row.endpointId);
+}
+
+/**
+ * The endpoints that events are for. A paused one keeps its queue (contract §7), so it gets deliveries too. Locked in order of ids,
+ * since their sequences are given out here.
+ */
+async function lockEndpoints(tx: Tx, partnerId: string, environment: Environment): Promise<EndpointToFill[]> {
+  const rows = await tx<EndpointToFill[]>`
+    select id, event_types as "eventTypes", receive_all_events as "receiveAllEvents", sequence
+    from webhook_endpoints
+    where partner_id = ${partnerId} and environment = ${environment} and deleted_at is null
+    order by id
+    for no key update`;
+  return [...rows];
+}
+
+async function readEvents(
+  tx: Tx,
+  partnerId: string,
+  environment: Environment,
+  after: number,
+  last: number,
+): Promise<EventToFanOut[]> {
+  const rows = await tx<EventToFanOut[]>`
+    select id, position, type from events
+    where partner_id = ${partnerId} and environment = ${environment} and position > ${after} and position <= ${last}
+    order by position
+    limit ${MAX_EVENTS}`;
+  return [...rows];
+}
+
+function moveCursor(tx: Tx, partnerId: string, environment: Environment, position: number) {
+  return tx`
+    update fan_out_cursors set position = ${position} where partner_id = ${partnerId} and environment = ${environment}`;
+}
+
+async function insertDeliveries(
+  tx: Tx,
+  of: { partnerId: string; environment: Environment; now: Date },
+  ids: Ids,
+  deliveries: readonly NewDelivery[],
+): Promise<void> {
+  await tx`
+    insert into webhook_deliveries (
+      partner_id, id, environment, endpoint_id, event_id, sequence, status, next_attempt_at, created_at, updated_at
+    )
+    select ${of.partnerId}, v.id, ${of.environment}, v.endpoint_id, v.event_id, v.sequence, 'PENDING', ${of.now}, ${of.now}, ${of.now}
+    from unnest(
+      ${deliveries.map(() => ids.uuid())}::uuid[], ${deliveries.map((d) => d.endpointId)}::uuid[],
+      ${deliveries.map((d) => d.eventId)}::uuid[], ${deliveries.map((d) => d.sequence)}::bigint[]
+    ) as v (id, endpoint_id, event_id, sequence)`;
+}
+
+async function raiseSequences(tx: Tx, partnerId: string, sequences: ReadonlyMap<string, number>): Promise<void> {
+  await tx`
+    update webhook_endpoints e set sequence = v.sequence
+    from unnest(${[...sequences.keys()]}::uuid[], ${[...sequences.values()]}::bigint[]) as v (id, sequence)
+    where e.partner_id = ${partnerId} and e.id = v.id`;
+}

@@ -1,0 +1,77 @@
+import type { Environment } from '@sirgiving/contract';
+import type { Logger } from 'pino';
+import type { Clock } from './platform/clock.ts';
+import type { Sql } from './platform/db.ts';
+import { type GuardedHttp, guardedFetch } from './platform/guarded-fetch.ts';
+import { purgeIdempotentRequests } from './platform/idempotent-request.ts';
+import type { Ids } from './platform/ids.ts';
+import { type Job, repeatJob } from './platform/repeating-job.ts';
+import type { SecretBox } from './platform/secret-box.ts';
+import type { WakeUp } from './platform/wake-up.ts';
+import { fanOut, WebhookDeliverer } from './webhooks/index.ts';
+
+export interface WorkerDependencies {
+  /** A pool of the worker's own, so that a busy API does not hold up deliveries; 8 connections are enough. */
+  readonly sql: Sql;
+  readonly environment: Environment;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly secretBox: SecretBox;
+  readonly wakeUp: Pick<WakeUp, 'onWake'>;
+  readonly log: Logger;
+  readonly allowInsecureLoopback: boolean;
+  /** How long what a worker has claimed is out of reach of the others; 60 s when left out. */
+  readonly leaseMilliseconds?: number;
+  /** The process's guarded fetch when left out. */
+  readonly http?: Pick<GuardedHttp, 'fetch'>;
+  /** From 0 to below 1: spreads retries. Math.random when left out. */
+  readonly random?: () => number;
+}
+
+export interface Worker {
+  /** Takes on no more work, lets what is under way end within 10 s, and gives the rest back to other workers. */
+  stop(): Promise<void>;
+}
+
+const SECOND_MILLISECONDS = 1_000;
+const HOUR_MILLISECONDS = 3_600_000;
+const LEASE_MILLISECONDS = 60_000;
+const STOP_GRACE_MILLISECONDS = 10_000;
+
+/**
+ * The background work of one environment: every job and its interval. Each job finds its work in the tables, so that a nudge may be
+ * lost and a process may die; nudges only make it prompt (docs/decisions/0011-waking-the-worker.md).
+ */
+export function startWorker(deps: WorkerDependencies): Worker {
+  const { sql, clock, log, wakeUp } = deps;
+  const deliverer = new WebhookDeliverer({
+    ...deps,
+    http: deps.http ?? { fetch: guardedFetch },
+    random: deps.random ?? Math.random,
+    leaseMilliseconds: deps.leaseMilliseconds ?? LEASE_MILLISECONDS,
+  });
+
+  const fanOutEvents: Job = {
+    name: 'fan out events',
+    everyMilliseconds: SECOND_MILLISECONDS,
+    run: async () => deliverer.wake(await fanOut(deps)),
+  };
+  const others: readonly Job[] = [
+    { name: 'deliver webhooks', everyMilliseconds: SECOND_MILLISECONDS, run: () => deliverer.sweep() },
+    {
+      name: 'purge kept answers',
+      everyMilliseconds: HOUR_MILLISECONDS,
+      run: async () => void (await purgeIdempotentRequests(sql, clock)),
+    },
+  ];
+
+  const promptly = repeatJob(fanOutEvents, log);
+  const stopWaking = wakeUp.onWake(promptly.wake);
+  const running = [promptly, ...others.map((job) => repeatJob(job, log))];
+  return {
+    stop: async () => {
+      stopWaking();
+      await Promise.all([...running.map((job) => job.stop()), deliverer.stop(STOP_GRACE_MILLISECONDS)]);
+    },
+  };
+}
