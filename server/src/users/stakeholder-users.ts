@@ -1,5 +1,5 @@
 import type { Environment } from '@sirgiving/contract';
-import type { Tx } from '../platform/db.ts';
+import type { Queryable, Tx } from '../platform/db.ts';
 
 /** A user as an action's stakeholder names it: the partner's own id, and what to fill in where nothing is known yet. */
 export interface StakeholderUser {
@@ -15,14 +15,17 @@ export interface KnownUser extends StakeholderUser {
   id: string;
 }
 
-const keys = (tx: Tx, users: readonly { partnerId: string; environment: string; externalUserId: string }[]) => tx`
+const keys = (
+  tx: Queryable,
+  users: readonly { partnerId: string; environment: string; externalUserId: string }[],
+) => tx`
   unnest(
     ${users.map((u) => u.partnerId)}::uuid[], ${users.map((u) => u.environment)}::text[], ${users.map((u) => u.externalUserId)}::text[]
   ) as k (partner_id, environment, external_user_id)`;
 
 /** The users among `wanted` that exist, as they are now, without a lock. */
 export function readStakeholderUsers(
-  tx: Tx,
+  tx: Queryable,
   wanted: readonly { partnerId: string; environment: Environment; externalUserId: string }[],
 ): Promise<KnownUser[]> {
   return tx<KnownUser[]>`
