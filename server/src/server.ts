@@ -15,9 +15,11 @@ import { createRateLimit, type RateLimit } from './platform/rate-limit.ts';
 import type { ErrorLog } from './platform/render-problem.ts';
 import type { SecretBox } from './platform/secret-box.ts';
 import { addressToCount, type ClientIp, clientIpBehind } from './platform/trusted-proxy.ts';
+import type { WakeUp } from './platform/wake-up.ts';
 import { poolEndpoints } from './pools/index.ts';
 import { transactionEndpoints } from './transactions/index.ts';
 import { userEndpoints } from './users/index.ts';
+import { webhookEndpoints } from './webhooks/index.ts';
 
 /** Who may call a route. A route without one does not build. */
 export type Scope = 'public' | Access['scope'];
@@ -31,12 +33,14 @@ export type Route = readonly [
 ];
 
 export interface ServerDependencies {
-  config: Pick<Config, 'environment' | 'trustedProxies' | 'rateLimitPerMinute'>;
+  config: Pick<Config, 'environment' | 'trustedProxies' | 'rateLimitPerMinute' | 'allowInsecureWebhooks'>;
   sql: Sql;
   clock: Clock;
   ids: Ids;
   log: ErrorLog;
   secretBox: SecretBox;
+  /** Told after each write, since there may be an event for the worker. */
+  wakeUp: Pick<WakeUp, 'nudge'>;
   /** Where this server is reached from outside, such as `http://127.0.0.1:8080`. */
   baseUrl: string;
 }
@@ -47,6 +51,7 @@ export function routeTable(deps: ServerDependencies): readonly Route[] {
   const users = userEndpoints(deps);
   const pools = poolEndpoints(deps);
   const transactions = transactionEndpoints(deps);
+  const webhooks = webhookEndpoints({ ...deps, allowInsecureLoopback: deps.config.allowInsecureWebhooks });
   return [
     ['GET', '/livez', 'public', health.live],
     ['GET', '/readyz', 'public', health.ready],
@@ -65,6 +70,14 @@ export function routeTable(deps: ServerDependencies): readonly Route[] {
     ['GET', '/v1/partner/token-pools', 'signed', pools.list],
     ['GET', '/v1/partner/token-pools/:id', 'signed', pools.get],
     ['GET', '/v1/partner/token-pools/:id/transactions', 'signed', transactions.ofPool],
+
+    ['GET', '/v1/partner/webhooks', 'signed', webhooks.list],
+    ['POST', '/v1/partner/webhooks', 'secretKey', webhooks.create],
+    ['GET', '/v1/partner/webhooks/:id', 'signed', webhooks.get],
+    ['DELETE', '/v1/partner/webhooks/:id', 'secretKey', webhooks.delete],
+    ['POST', '/v1/partner/webhooks/:id/test', 'secretKey', webhooks.test],
+    ['GET', '/v1/partner/webhooks/:id/deliveries', 'signed', webhooks.deliveries],
+    ['GET', '/v1/partner/webhooks/deliveries/:id', 'signed', webhooks.delivery],
   ];
 }
 
@@ -94,8 +107,11 @@ export interface BuiltServer {
   routes: readonly RegisteredRoute[];
 }
 
-/** Builds the HTTP server; the caller listens and closes. Throws when a route declares no scope. */
-export async function buildServer(deps: ServerDependencies): Promise<BuiltServer> {
+/**
+ * Builds the HTTP server; the caller listens and closes. Throws when a route declares no scope. Tests give a table of their own to
+ * see how the server treats an endpoint.
+ */
+export async function buildServer(deps: ServerDependencies, table = routeTable(deps)): Promise<BuiltServer> {
   const { config, clock, baseUrl } = deps;
   const limits = createLimits(clock, config.rateLimitPerMinute);
   const clientIp = clientIpBehind(config.trustedProxies);
@@ -108,7 +124,6 @@ export async function buildServer(deps: ServerDependencies): Promise<BuiltServer
       await limits.countAddress(clientIp(raw.socket.remoteAddress, headers['x-forwarded-for']));
     },
   });
-  const table = routeTable(deps);
   registerTable(server, table, { deps, limits, clientIp });
   registerDocs(server.app, table, deps);
   return { app: server.app, routes: await server.ready() };
@@ -133,6 +148,7 @@ function registerTable(
     rateLimitOf: limits.of,
     countAddress: limits.countAddress,
     idempotency: deps,
+    afterWrite: () => deps.wakeUp.nudge(),
     isStopping: server.isStopping,
   };
   for (const [method, path, scope, endpoint] of table) {

@@ -11,7 +11,7 @@ import { publicId, randomIds } from '../src/platform/ids.ts';
 import { compileValueCheck } from '../src/platform/request-validation.ts';
 import { createSecretBox, type SecretBox } from '../src/platform/secret-box.ts';
 import { createPool, fundPool } from '../src/pools/index.ts';
-import { type BuiltServer, buildServer, routeTable, type ServerDependencies } from '../src/server.ts';
+import { type BuiltServer, buildServer, type Route, routeTable, type ServerDependencies } from '../src/server.ts';
 import { createTestDatabase } from './test-database.ts';
 
 export interface TestAppOptions {
@@ -19,6 +19,10 @@ export interface TestAppOptions {
   clock?: Clock;
   /** What the partner's default pool begins with; 0 for no pool. */
   poolTokens?: number;
+  /** Told of each write, as the worker is. */
+  onWrite?: () => void;
+  /** Endpoints of the test's own, instead of those of the Partner API. */
+  table?: readonly Route[];
   /** The database of another test app: two processes on one database. */
   shareDatabaseOf?: TestApp;
 }
@@ -75,6 +79,12 @@ export interface NewPartnerOptions {
 }
 
 const BASE_URL = 'https://devapi.sirgiving.org';
+const DEFAULT_CONFIG: ServerDependencies['config'] = {
+  environment: 'sandbox',
+  trustedProxies: [],
+  rateLimitPerMinute: undefined,
+  allowInsecureWebhooks: true,
+};
 const DEFAULT_POOL_TOKENS = 1_000_000;
 
 /**
@@ -88,16 +98,13 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const secretBox = shared?.secretBox ?? createSecretBox(randomBytes(32).toString('hex'));
   const clock = options.clock ?? systemClock;
   const errors: TestApp['errors'] = [];
-  const config = {
-    environment: 'sandbox',
-    trustedProxies: [],
-    rateLimitPerMinute: undefined,
-    ...options.config,
-  } as const;
+  const config = { ...DEFAULT_CONFIG, ...options.config };
   const log = { error: (fields: { requestId: string; err: unknown }) => void errors.push(fields) };
-  const deps: ServerDependencies = { config, sql, clock, ids: randomIds, log, secretBox, baseUrl: BASE_URL };
-  const { app, routes } = await buildServer(deps);
-  const check = answerCheck(deps);
+  const wakeUp = { nudge: options.onWrite ?? (() => {}) };
+  const deps: ServerDependencies = { config, sql, clock, ids: randomIds, log, secretBox, wakeUp, baseUrl: BASE_URL };
+  const table = options.table ?? routeTable(deps);
+  const { app, routes } = await buildServer(deps, table);
+  const check = answerCheck(table);
   const newPartner = partnerMaker(sql, secretBox, clock, config.environment);
   const partner =
     shared?.partner ?? (await newPartner(options.poolTokens === undefined ? {} : { poolTokens: options.poolTokens }));
@@ -199,9 +206,9 @@ export function publicPoolId(partner: TestPartner): string {
 }
 
 /** Throws when an answer is not what its endpoint declares, down to members that no schema names. */
-function answerCheck(deps: ServerDependencies): (method: string, url: string, answer: Answer) => void {
+function answerCheck(table: readonly Route[]): (method: string, url: string, answer: Answer) => void {
   const checkProblem = compileValueCheck(openSchema(ProblemSchema), false);
-  const routes = routeTable(deps).map(([method, path, , endpoint]) => ({
+  const routes = table.map(([method, path, , endpoint]) => ({
     method,
     pattern: new RegExp(`^${path.replaceAll(/:\w+/g, '[^/]+')}$`),
     endpoint,

@@ -40,6 +40,8 @@ export interface AnswerDependencies<C extends Caller> {
   /** Counts a request of nobody in particular. Throws 429. */
   countAddress(clientIp: string): Promise<void>;
   idempotency: IdempotencyDependencies;
+  /** Called after every write that succeeded, once it is committed. Must be cheap and must not throw. */
+  afterWrite(): void;
   /** Whether the server is about to end, so that connections are not kept. */
   isStopping(): boolean;
 }
@@ -64,6 +66,7 @@ export function answerRoute<C extends Caller>(
 ): RouteHandlerMethod {
   const { endpoint, authenticate } = route;
   const checks = compileRequestChecks(endpoint);
+  const writes = route.method !== 'GET';
   return async (request, reply) => {
     const unproven = readRequest(deps, request);
     const caller = authenticate === undefined ? undefined : await prove(deps, unproven, authenticate);
@@ -72,6 +75,7 @@ export function answerRoute<C extends Caller>(
     const call = readCall(checks, request, reply, unproven, { caller, now: deps.clock.now() });
     if (count !== undefined && endpoint.cost !== undefined) await countRest(count, endpoint.cost(call.body), reply);
     const answer = await run(deps, route, request, reply, call);
+    if (writes) deps.afterWrite();
     if (deps.isStopping()) reply.header('connection', 'close');
     reply.header('cache-control', 'no-store');
     if (answer === undefined) return reply.send();
@@ -191,8 +195,12 @@ async function run<C extends Caller>(
     reply.code(endpoint.status);
     return answer;
   }
-  const { status, answer, replayed } = await runOnce(deps.idempotency, keyedRequest(route, request, call), (tx) =>
-    endpoint.handle(tx, call),
+  const { before } = endpoint;
+  const { status, answer, replayed } = await runOnce(
+    deps.idempotency,
+    keyedRequest(route, request, call),
+    (tx) => endpoint.handle(tx, call),
+    before === undefined ? undefined : () => before(call),
   );
   reply.code(status);
   if (replayed) reply.header('idempotent-replayed', 'true');

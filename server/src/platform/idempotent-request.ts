@@ -4,7 +4,7 @@ import { type Sql, sqlState, type Tx } from './db.ts';
 import type { Tenant } from './endpoint.ts';
 import type { Ids } from './ids.ts';
 import { inTransaction } from './in-transaction.ts';
-import { problem } from './problem-json.ts';
+import { type Problem, problem } from './problem-json.ts';
 import type { SecretBox } from './secret-box.ts';
 
 /** How long a retry finds the first answer, by its Idempotency-Key (contract §4). */
@@ -78,22 +78,38 @@ function sortedJson(value: unknown): string {
 
 /**
  * Runs a write at most once per Idempotency-Key and per signature. Row, effect and answer commit in the one transaction that `effect`
- * is given, so that a crash leaves nothing behind; what throws is not kept. A repeated request gets the first answer. Throws 422
- * `IDEMPOTENCY_KEY_REUSED` for another body, 401 `SIGNATURE_REUSED` for a used signature under another key, 409 `REQUEST_IN_PROGRESS`
- * when the first has not ended after 2 s, and what `inTransaction` and `effect` throw.
+ * is given, so that a crash leaves nothing behind; what throws is not kept. A repeated request gets the first answer. `before` runs
+ * outside of any transaction, and not for a request that was answered before. Throws 422 `IDEMPOTENCY_KEY_REUSED` for another body,
+ * 401 `SIGNATURE_REUSED` for a used signature under another key, 409 `REQUEST_IN_PROGRESS` when the first has not ended after 2 s, and
+ * what `inTransaction`, `before` and `effect` throw.
  */
-export function runOnce(
+export async function runOnce(
   deps: IdempotencyDependencies,
   request: KeyedRequest,
   effect: (tx: Tx) => Promise<unknown>,
+  before?: () => Promise<void>,
 ): Promise<KeyedAnswer> {
+  if (before !== undefined) {
+    const kept = await inTransaction(deps.sql, (tx) => findKept(tx, deps, request));
+    if (kept !== undefined) return kept;
+    await before();
+  }
   return inTransaction(deps.sql, async (tx) => {
     const id = await claim(tx, deps.ids, request);
-    if (id === undefined) return replay(tx, deps, request);
+    if (id === undefined) {
+      const kept = await findKept(tx, deps, request);
+      // The row that was in the way is gone again: removed between our two statements.
+      if (kept === undefined) throw stillRunning();
+      return kept;
+    }
     const answer = await effect(tx);
     await keep(tx, deps.secretBox, request, id, answer);
     return { status: request.status, answer, replayed: false };
   });
+}
+
+function stillRunning(): Problem {
+  return problem('REQUEST_IN_PROGRESS', 'The same request has not ended yet.', { headers: { 'Retry-After': '1' } });
 }
 
 /** Takes key and signature for this transaction. Undefined when they were used before; waits for one that is under way. */
@@ -115,7 +131,7 @@ async function claim(tx: Tx, ids: Ids, request: KeyedRequest): Promise<string | 
     return rows.length === 1 ? id : undefined;
   } catch (error) {
     if (sqlState(error) !== LOCK_NOT_AVAILABLE) throw error;
-    throw problem('REQUEST_IN_PROGRESS', 'The same request has not ended yet.', { headers: { 'Retry-After': '1' } });
+    throw stillRunning();
   }
 }
 
@@ -155,7 +171,12 @@ interface KeptRow {
   created_at: Date;
 }
 
-async function replay(tx: Tx, deps: IdempotencyDependencies, request: KeyedRequest): Promise<KeyedAnswer> {
+/** The first answer of a request that was answered before, by its signature or its key. */
+async function findKept(
+  tx: Tx,
+  deps: IdempotencyDependencies,
+  request: KeyedRequest,
+): Promise<KeyedAnswer | undefined> {
   const bySignature = await findBySignature(tx, request);
   if (bySignature !== undefined) {
     refuseOtherKey(bySignature, request);
@@ -163,10 +184,7 @@ async function replay(tx: Tx, deps: IdempotencyDependencies, request: KeyedReque
     return { status: bySignature.status, answer: withSecrets(bySignature, request, undefined), replayed: true };
   }
   const first = await findByKey(tx, request);
-  if (first === undefined) {
-    // The one that was in the way is gone again: removed between our two statements.
-    throw problem('REQUEST_IN_PROGRESS', 'The same request has not ended yet.', { headers: { 'Retry-After': '1' } });
-  }
+  if (first === undefined) return undefined;
   if (!first.body_hash.equals(request.hash)) {
     throw problem(
       'IDEMPOTENCY_KEY_REUSED',
