@@ -39,9 +39,10 @@ export function showProgress(output: WriteStream | NodeJS.WriteStream): Progress
 /** What the banner says. */
 export interface Running {
   environment: string;
-  baseUrl: string | undefined;
+  /** Undefined where only background work is done. */
+  baseUrl?: string | undefined;
   /** Undefined where no demo partner was made. */
-  credentialsPath: string | undefined;
+  credentialsPath?: string | undefined;
 }
 
 /** The few lines that are printed once everything runs. */
