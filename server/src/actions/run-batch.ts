@@ -27,7 +27,7 @@ export const unavailable = () =>
   problem('UNAVAILABLE', 'The action could not be processed right now; nothing was written.', RETRY_AFTER);
 export const overloaded = () =>
   problem('OVERLOADED', 'Too many actions are waiting; nothing was written.', RETRY_AFTER);
-const outcomeUnknown = () =>
+export const outcomeUnknown = () =>
   problem('OUTCOME_UNKNOWN', 'The answer to COMMIT was lost: repeat with the same idempotency key.', RETRY_AFTER);
 
 /** What an error of a transaction means for its items (ledger.md, Errors), told apart by SQLSTATE. */

@@ -1,5 +1,5 @@
 import type { Environment, SubmittedAction } from '@sirgiving/contract';
-import type { Tx } from '../platform/db.ts';
+import type { Queryable, Tx } from '../platform/db.ts';
 import { publicId } from '../platform/ids.ts';
 import type { EvaluationInputs } from '../rewards/index.ts';
 import type { Source, Submission } from './submission.ts';
@@ -58,7 +58,7 @@ export function readByKeys(
 
 /** The external ids of users, by row id. */
 export async function readExternalIds(
-  tx: Tx,
+  tx: Queryable,
   users: readonly { partnerId: string; userId: string }[],
 ): Promise<Map<string, string>> {
   const rows = await tx<{ id: string; externalUserId: string }[]>`

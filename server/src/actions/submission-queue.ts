@@ -1,3 +1,4 @@
+import type { BatchAnswer } from '@sirgiving/contract';
 import type { Logger } from 'pino';
 import type { Clock } from '../platform/clock.ts';
 import { Coalescer, type Settled } from '../platform/coalescer.ts';
@@ -5,9 +6,11 @@ import { connect } from '../platform/db.ts';
 import type { Failpoints } from '../platform/failpoints.ts';
 import type { Ids } from '../platform/ids.ts';
 import { TransactionLane } from '../platform/transaction-lane.ts';
-import { overloaded, runBatch, unavailable } from './run-batch.ts';
+import { type BatchDependencies, overloaded, runBatch, unavailable } from './run-batch.ts';
 import type { Submission } from './submission.ts';
 import { actionKey, type SubmissionResult, tenantKey } from './submission-board.ts';
+import { submitAtomic } from './submit-atomic-batch.ts';
+import type { BatchItem, PresentProblem } from './submit-batch.ts';
 
 export interface SubmissionQueueOptions {
   databaseUrl: string;
@@ -30,6 +33,7 @@ const ALONE_LOCK_TIMEOUT_MILLISECONDS = 2_000;
 const STATEMENT_TIMEOUT_MILLISECONDS = 4_000;
 const DEADLINE_MILLISECONDS = 4_500;
 const ISOLATION_MILLISECONDS = 60_000;
+const MAX_WAITING_ATOMIC_BATCHES = 20;
 
 /**
  * Where submissions wait for their batch. Submissions of the same key that are here at the same time become one: equal bodies share
@@ -37,15 +41,19 @@ const ISOLATION_MILLISECONDS = 60_000;
  */
 export class SubmissionQueue {
   private readonly coalescer: Coalescer<Submission, SubmissionResult>;
-  private readonly lanes: { shared: TransactionLane[]; alone: TransactionLane[] };
+  private readonly lanes: Record<'shared' | 'alone' | 'atomic', TransactionLane[]>;
+  private readonly batches: BatchDependencies;
+  private atomicWork: Promise<unknown> = Promise.resolve();
+  private atomicWaiting = 0;
   private readonly leaders = new Map<string, { submission: Submission; settled: Promise<Settled<SubmissionResult>> }>();
 
-  constructor(options: SubmissionQueueOptions) {
+  constructor(private readonly options: SubmissionQueueOptions) {
     this.lanes = {
       shared: lanesOf(SHARED_LANES, options.databaseUrl, SHARED_LOCK_TIMEOUT_MILLISECONDS),
       alone: lanesOf(ALONE_LANES, options.databaseUrl, ALONE_LOCK_TIMEOUT_MILLISECONDS),
+      atomic: lanesOf(1, options.databaseUrl, ALONE_LOCK_TIMEOUT_MILLISECONDS),
     };
-    const deps = {
+    this.batches = {
       ...options,
       isolate: (submission: Submission) => this.coalescer.isolate(tenantKey(submission), ISOLATION_MILLISECONDS),
     };
@@ -59,7 +67,7 @@ export class SubmissionQueue {
       overloaded,
       unavailable,
       run: async (submissions, mode, lane) => {
-        const outcomes = await runBatch(this.lanes[mode][lane] as TransactionLane, deps, submissions, mode);
+        const outcomes = await runBatch(this.lanes[mode][lane] as TransactionLane, this.batches, submissions, mode);
         options.onCommitted();
         return outcomes;
       },
@@ -84,10 +92,27 @@ export class SubmissionQueue {
     }
   }
 
+  /** Decides a batch as a whole, one such batch after the other. Throws 422 `BATCH_REJECTED` or a 503 problem. */
+  async submitAtomic(items: readonly BatchItem[], present: PresentProblem): Promise<BatchAnswer> {
+    if (this.atomicWaiting >= MAX_WAITING_ATOMIC_BATCHES) throw overloaded();
+    this.atomicWaiting += 1;
+    const mine = this.atomicWork.then(() =>
+      submitAtomic(this.lanes.atomic[0] as TransactionLane, this.batches, items, present),
+    );
+    this.atomicWork = mine.catch(() => {});
+    try {
+      return await mine;
+    } finally {
+      this.atomicWaiting -= 1;
+      this.options.onCommitted();
+    }
+  }
+
   /** Decides everything taken, then closes its connections. */
   async stop(): Promise<void> {
     await this.coalescer.stop();
-    await Promise.all([...this.lanes.shared, ...this.lanes.alone].map((lane) => lane.end()));
+    await this.atomicWork;
+    await Promise.all([...this.lanes.shared, ...this.lanes.alone, ...this.lanes.atomic].map((lane) => lane.end()));
   }
 }
 

@@ -1,10 +1,10 @@
 import {
   type Book,
   emptyBook,
-  lockDefaultPools,
   lockUserAccounts,
   openUserAccounts,
   postTransactions,
+  readDefaultPools,
 } from '../ledger/index.ts';
 import type { BatchMode, ItemOutcome } from '../platform/coalescer.ts';
 import type { Tx } from '../platform/db.ts';
@@ -55,7 +55,7 @@ export async function submitActions(
 
   // Sent together, run in this order: once a pool is locked, the read by key sees every action that was rewarded from it.
   const [lockedPools, poolsThere, existing, knownUsers] = await Promise.all([
-    lockDefaultPools(tx, book, tenants, mode === 'shared' ? 'skip' : 'wait'),
+    readDefaultPools(tx, book, tenants, mode === 'shared' ? 'skip' : 'wait'),
     tenantsWithPool(tx, tenants),
     readByKeys(tx, submissions),
     readStakeholderUsers(tx, distinctUsers(submissions)),

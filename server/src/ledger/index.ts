@@ -4,9 +4,10 @@ export {
   emptyBook,
   type LockedAccount,
   type LockedPool,
+  lockAccounts,
   lockBook,
-  lockDefaultPools,
   lockUserAccounts,
+  readDefaultPools,
   singletonAccount,
   type TenantKey,
 } from './lock-book.ts';

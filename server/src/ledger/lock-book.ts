@@ -67,16 +67,23 @@ function addPools(book: Book, rows: Iterable<PoolRow & LockedAccount>): LockedPo
   return pools;
 }
 
+const lockClauses = {
+  none: (tx: Queryable) => tx``,
+  skip: (tx: Queryable) => tx`for no key update of p, a skip locked`,
+  wait: (tx: Queryable) => tx`for no key update of p, a`,
+};
+
 /**
- * Locks the active default pools of tenants, in the order of their keys. `skip` leaves out what someone else holds; `wait` waits for
- * it (55P03 after the session's lock timeout). `FOR NO KEY UPDATE`, since plain FOR UPDATE also blocks foreign-key checks. Pool and
- * account row are locked together, so that both are read as they are now and not as they were when the wait began.
+ * Reads the active default pools of tenants in the order of their keys, locked as asked: `skip` leaves out what someone else holds;
+ * `wait` waits for it (55P03 after the session's lock timeout); `none` is for looking only. `FOR NO KEY UPDATE`, since plain FOR
+ * UPDATE also blocks foreign-key checks. Pool and account row are locked together, so that both are read as they are now and not as
+ * they were when the wait began.
  */
-export async function lockDefaultPools(
-  tx: Tx,
+export async function readDefaultPools(
+  tx: Queryable,
   book: Book,
   tenants: readonly TenantKey[],
-  mode: 'skip' | 'wait',
+  lock: keyof typeof lockClauses,
 ): Promise<LockedPool[]> {
   const rows = await tx<(PoolRow & LockedAccount)[]>`
     select ${poolColumns(tx)}
@@ -84,7 +91,7 @@ export async function lockDefaultPools(
     join token_pools p on p.partner_id = t.partner_id and p.environment = t.environment and p.is_default and p.status = 'ACTIVE'
     join ledger_accounts a on a.partner_id = p.partner_id and a.id = p.id
     order by p.partner_id, p.id
-    for no key update of p, a ${mode === 'skip' ? tx`skip locked` : tx``}`;
+    ${lockClauses[lock](tx)}`;
   return addPools(book, rows);
 }
 

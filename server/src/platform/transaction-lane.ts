@@ -1,4 +1,5 @@
 import postgres from 'postgres';
+import { isConnectionLost } from './database-faults.ts';
 import type { Sql, Tx } from './db.ts';
 
 /**
@@ -83,7 +84,7 @@ export class TransactionLane {
       await begun;
     } catch (error) {
       await this.rollBack(connection);
-      if (error instanceof postgres.PostgresError || isConnectionError(error))
+      if (error instanceof postgres.PostgresError || isConnectionLost(error))
         throw new TransactionLost('notCommitted', error);
       throw error;
     }
@@ -120,21 +121,4 @@ export class TransactionLane {
       this.drop(connection);
     }
   }
-}
-
-const CONNECTION_ERRORS = new Set([
-  'CONNECTION_CLOSED',
-  'CONNECTION_DESTROYED',
-  'CONNECTION_ENDED',
-  'CONNECT_TIMEOUT',
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EPIPE',
-  'ENOENT',
-  'ETIMEDOUT',
-]);
-
-/** Whether an error tells that the database could not be asked, by the driver's and the socket's codes. */
-export function isConnectionError(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && CONNECTION_ERRORS.has(String(error.code));
 }
