@@ -1,3 +1,3 @@
-export { type CreatedPool, createPool } from './create-pool.ts';
-export { type FundedPool, fundPool, PoolFundingRefused } from './fund-pool.ts';
-export { type PoolDependencies, poolEndpoints } from './routes.ts';
+export { createPool } from './create-pool.ts';
+export { fundPool, PoolFundingRefused } from './fund-pool.ts';
+export { poolEndpoints } from './routes.ts';

@@ -1,1 +1,1 @@
-export { type TransactionDependencies, transactionEndpoints } from './routes.ts';
+export { transactionEndpoints } from './routes.ts';

@@ -1,5 +1,5 @@
-export { presentUser, type UserRow } from './present-user.ts';
-export { type UserDependencies, userEndpoints } from './routes.ts';
+export { presentUser } from './present-user.ts';
+export { userEndpoints } from './routes.ts';
 export {
   createStakeholderUsers,
   fillEmptyFields,
