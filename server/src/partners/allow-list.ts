@@ -9,6 +9,8 @@ export type AllowList = readonly Range[];
 
 const MAX_RANGES = 100;
 const MAPPED_PREFIX_BITS = 96;
+/** `::192.0.2.1` has not been in use since RFC 4291, and ipaddr.js takes it for `::ffff:192.0.2.1`, which is another address. */
+const IPV4_COMPATIBLE = /^::\d+\./;
 
 /** Brings addresses and CIDR ranges into the form in which they are stored: `192.0.2.0/24`. INVALID_REQUEST names every bad one. */
 export function canonicalAllowList(texts: readonly string[]): string[] {
@@ -37,7 +39,7 @@ export function readAllowList(stored: readonly string[]): AllowList | undefined 
 
 /** Whether an address lies in one of the ranges. An IPv4 address written as IPv6 counts as what it is. */
 export function isAllowed(list: AllowList, ip: string): boolean {
-  if (isIP(ip) === 0) return false;
+  if (isIP(ip) === 0 || IPV4_COMPATIBLE.test(ip)) return false;
   const address = ipaddr.process(ip);
   return list.some(([network, bits]) => network.kind() === address.kind() && address.match(network, bits));
 }
@@ -46,7 +48,8 @@ function parseRange(text: string): Range | undefined {
   const [addressText = '', bitsText, ...rest] = text.trim().split('/');
   // ipaddr.js also takes 127.1 and 0x7f000001, which people do not mean.
   const family = isIP(addressText);
-  if (family === 0 || addressText.includes('%') || rest.length > 0) return undefined;
+  if (family === 0 || rest.length > 0) return undefined;
+  if (addressText.includes('%') || IPV4_COMPATIBLE.test(addressText)) return undefined;
   if (bitsText !== undefined && !/^(0|[1-9][0-9]{0,2})$/.test(bitsText)) return undefined;
   const width = family === 4 ? 32 : 128;
   const bits = bitsText === undefined ? width : Number(bitsText);
