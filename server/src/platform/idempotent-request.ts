@@ -139,9 +139,10 @@ async function keep(tx: Tx, secretBox: SecretBox, request: KeyedRequest, id: str
   const { tenant, shownOnce } = request;
   const { shown, secrets } = splitSecrets(answer, shownOnce);
   const sealed = secrets === undefined ? null : secretBox.seal(placeOf(tenant, id), JSON.stringify(secrets));
+  // As text: the driver's own JSON parameter is a jsonb, which would put the members in another order.
   await tx`
     update idempotent_requests
-    set answer = ${shown === undefined ? null : tx.json(shown as never)}, secrets_encrypted = ${sealed}
+    set answer = ${shown === undefined ? null : JSON.stringify(shown)}::text::json, secrets_encrypted = ${sealed}
     where partner_id = ${tenant.partnerId} and id = ${id}`;
 }
 

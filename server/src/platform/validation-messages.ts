@@ -24,6 +24,7 @@ const FORMAT_NAMES: Record<string, string> = {
 /** What the patterns in use mean to a person; one that is not here is shown as it is. */
 const PATTERN_MESSAGES: Record<string, string> = {
   '^[^\\u0000-\\u001f\\u007f]*$': 'must not hold control characters',
+  '^[^\\u0000-\\u001f\\u007f\\u2028\\u2029]*$': 'must not hold control characters or line breaks',
   '^[\\x20-\\x7e]+$': 'must consist of printable ASCII characters',
   '^[\\x20-\\x7e]*$': 'must consist of printable ASCII characters',
   '^[A-Z]{3}$': 'must be three capital letters, such as USD',
@@ -57,6 +58,8 @@ export function fieldErrors(
     const around = alternatives.find((outer) => isInside(error, outer));
     // Of alternatives only the branch is spoken about whose type the value has.
     if (around !== undefined && (isWrongBranch(error, around) || !someBranchFits(found, around))) continue;
+    // Says only that a name of a record was refused; why is told by an error of its own.
+    if (error.keyword === 'propertyNames') continue;
     errors.push({ path: pathOf(error), message: messageOf(error) });
   }
   const seen = new Set<string>();
@@ -101,20 +104,21 @@ function pathOf(error: ErrorObject): string {
   if (error.keyword === 'additionalProperties') {
     return `${error.instancePath}/${pointerPart(String(error.params.additionalProperty))}`;
   }
-  if (error.keyword === 'propertyNames')
-    return `${error.instancePath}/${pointerPart(String(error.params.propertyName))}`;
+  if (error.propertyName !== undefined) return `${error.instancePath}/${pointerPart(error.propertyName)}`;
   return error.instancePath;
 }
 
 function messageOf(error: ErrorObject): string {
+  return error.propertyName === undefined ? expectation(error) : `has a name that ${expectation(error)}`;
+}
+
+function expectation(error: ErrorObject): string {
   const limit = Number(error.params.limit);
   switch (error.keyword) {
     case 'required':
       return 'is required';
     case 'additionalProperties':
       return ofRecord(error) ? 'has a name that is not allowed here' : 'is not a known field';
-    case 'propertyNames':
-      return 'has a name that is not allowed here';
     case 'type':
       return `must be ${listed([error.params.type].flat().map((type) => TYPE_NAMES[type] ?? String(type)))}`;
     case 'enum':
