@@ -1,12 +1,14 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { type Logger, pino } from 'pino';
+import { SubmissionQueue } from './actions/index.ts';
 import { banner, type Progress, showProgress } from './announce.ts';
 import { type Config, loadConfig, processVariables } from './config.ts';
 import { keepDemoCredentials } from './demo-credentials.ts';
 import { openDatabase, takeDataFolder } from './open-database.ts';
 import { systemClock } from './platform/clock.ts';
 import { connect, type Sql } from './platform/db.ts';
+import { Failpoints } from './platform/failpoints.ts';
 import { randomIds } from './platform/ids.ts';
 import { createSecretBox } from './platform/secret-box.ts';
 import { StartupError, systemErrorCode } from './platform/startup-error.ts';
@@ -75,6 +77,13 @@ async function start(config: Config, log: Logger, started: Started, onProgress: 
   const wakeUp = createWakeUp(sql, config.environment, log);
   started.push('wake-up', async () => wakeUp.stop());
   const parts = { clock: systemClock, ids: randomIds, secretBox: createSecretBox(database.masterKey), log, wakeUp };
+  const submissions = new SubmissionQueue({
+    ...parts,
+    databaseUrl: database.url,
+    failpoints: new Failpoints(config.failpoint),
+    onCommitted: () => wakeUp.nudge(),
+  });
+  started.push('submissions', () => submissions.stop());
   // Requests and background work drain side by side, while everything they need still runs.
   const drains: (() => Promise<unknown>)[] = [];
   started.push('requests and background work', () => Promise.all(drains.map((drain) => drain())));
@@ -91,7 +100,7 @@ async function start(config: Config, log: Logger, started: Started, onProgress: 
   if (port === undefined) return banner({ environment: config.environment });
 
   const baseUrl = urlOf(config.host, port);
-  const { app } = await buildServer({ ...parts, config, sql, baseUrl });
+  const { app } = await buildServer({ ...parts, config, sql, submissions, baseUrl });
   drains.push(() => app.close());
   const credentialsPath = config.seedDemo
     ? await keepDemoCredentials({ ...parts, sql }, config.dataDir, baseUrl)

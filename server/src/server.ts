@@ -1,5 +1,6 @@
 import type { Environment } from '@sirgiving/contract';
 import type { FastifyInstance } from 'fastify';
+import { actionEndpoints, type SubmissionQueue } from './actions/index.ts';
 import type { Config } from './config.ts';
 import { DOCS_PATH, registerDocsSite } from './docs-site/index.ts';
 import { buildOpenApi, readRecordedExamples } from './openapi.ts';
@@ -39,6 +40,7 @@ export interface ServerDependencies {
   ids: Ids;
   log: ErrorLog;
   secretBox: SecretBox;
+  submissions: SubmissionQueue;
   /** Told after each write, since there may be an event for the worker. */
   wakeUp: Pick<WakeUp, 'nudge'>;
   /** Where this server is reached from outside, such as `http://127.0.0.1:8080`. */
@@ -51,6 +53,7 @@ export function routeTable(deps: ServerDependencies): readonly Route[] {
   const users = userEndpoints(deps);
   const pools = poolEndpoints(deps);
   const transactions = transactionEndpoints(deps);
+  const actions = actionEndpoints({ ...deps, docsUrl: `${deps.baseUrl}${DOCS_PATH}` });
   const webhooks = webhookEndpoints({ ...deps, allowInsecureLoopback: deps.config.allowInsecureWebhooks });
   return [
     ['GET', '/livez', 'public', health.live],
@@ -63,6 +66,14 @@ export function routeTable(deps: ServerDependencies): readonly Route[] {
     ['GET', '/v1/partner/users/:externalId/balance', 'signed', users.balance],
     ['GET', '/v1/partner/users/:externalId/transactions', 'signed', transactions.ofUser],
     ['POST', '/v1/partner/users/:externalId/redemptions', 'secretKey', users.redeem],
+
+    ['POST', '/v1/partner/actions/submit', 'secretKey', actions.submit],
+    ['POST', '/v1/partner/actions/batch', 'secretKey', actions.batch],
+    ['POST', '/v1/partner/actions/preview', 'secretKey', actions.preview],
+    ['GET', '/v1/partner/actions', 'signed', actions.list],
+    ['GET', '/v1/partner/actions/:id', 'signed', actions.get],
+    ['GET', '/v1/partner/actions/:id/explain', 'signed', actions.explain],
+    ['POST', '/v1/partner/actions/:id/reverse', 'secretKey', actions.reverse],
 
     ['GET', '/v1/partner/transactions', 'signed', transactions.list],
     ['GET', '/v1/partner/transactions/:id', 'signed', transactions.get],

@@ -2,11 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { type Environment, ProblemSchema } from '@sirgiving/contract';
 import { signRequest } from '@sirgiving/signature';
 import type { FastifyInstance, InjectOptions } from 'fastify';
+import { pino } from 'pino';
 import type { TSchema } from 'typebox';
+import { SubmissionQueue } from '../src/actions/index.ts';
 import { createKey, createPartner, type IssuedKey, type PartnerStatus, type Tier } from '../src/partners/index.ts';
 import { type Clock, systemClock } from '../src/platform/clock.ts';
 import type { Sql } from '../src/platform/db.ts';
 import type { Endpoint, Tenant } from '../src/platform/endpoint.ts';
+import { Failpoints } from '../src/platform/failpoints.ts';
 import { publicId, randomIds } from '../src/platform/ids.ts';
 import { compileValueCheck } from '../src/platform/request-validation.ts';
 import { createSecretBox, type SecretBox } from '../src/platform/secret-box.ts';
@@ -101,7 +104,15 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const config = { ...DEFAULT_CONFIG, ...options.config };
   const log = { error: (fields: { requestId: string; err: unknown }) => void errors.push(fields) };
   const wakeUp = { nudge: options.onWrite ?? (() => {}) };
-  const deps: ServerDependencies = { config, sql, clock, ids: randomIds, log, secretBox, wakeUp, baseUrl: BASE_URL };
+  const submissions = new SubmissionQueue({
+    databaseUrl: database?.url ?? (shared?.databaseUrl as string),
+    clock,
+    ids: randomIds,
+    log: pino({ level: 'silent' }),
+    failpoints: new Failpoints(undefined),
+    onCommitted: wakeUp.nudge,
+  });
+  const deps = { config, sql, clock, ids: randomIds, log, secretBox, submissions, wakeUp, baseUrl: BASE_URL };
   const table = options.table ?? routeTable(deps);
   const { app, routes } = await buildServer(deps, table);
   const check = answerCheck(table);
@@ -139,6 +150,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       request(signedRequest({ clock, partner, method, path, body }, signing)),
     close: async () => {
       await app.close();
+      await submissions.stop();
       await database?.drop();
     },
   };
