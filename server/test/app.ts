@@ -123,7 +123,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const request = async (injected: InjectOptions): Promise<Answer> => {
     const response = await app.inject(injected);
     const text = response.body;
-    const isJson = String(response.headers['content-type']).includes('json');
+    const isJson = text !== '' && String(response.headers['content-type']).includes('json');
     const headers = Object.fromEntries(
       Object.entries(response.headers).map(([name, value]) => [name, value?.toString()]),
     );
