@@ -43,7 +43,7 @@ export function processVariables(): Variables {
   return process.env;
 }
 
-/** Reads and judges the variables; docs/configuration.md lists them. Throws a StartupError that names the first bad one. */
+/** Reads and judges the variables. Throws a StartupError that names the first bad one. */
 export function loadConfig(variables: Variables): Config {
   const environment = readChoice(variables, 'SIR_ENVIRONMENT', ['sandbox', 'production'], 'sandbox');
   const production = environment === 'production';

@@ -169,11 +169,10 @@ function guardSteps(progress: Progress, interrupted: AbortSignal): OnProgress {
   };
 }
 
-function createLogger(config: Config): Logger {
-  return pino(
-    { level: config.logLevel, base: { environment: config.environment } },
-    pino.destination({ fd: 2, sync: true }),
-  );
+/** JSON lines on stderr. What PostgreSQL adds to an error quotes values of rows, which may be somebody's e-mail. */
+function createLogger({ logLevel, environment }: Config): Logger {
+  const redact = { paths: ['err.detail', 'err.where', 'err.hint', 'err.internal_query'], remove: true };
+  return pino({ level: logLevel, base: { environment }, redact }, pino.destination({ fd: 2, sync: true }));
 }
 
 /** A StartupError is written for the person at the console. Anything else is a bug, and its stack tells where. */
