@@ -31,6 +31,7 @@ import {
   answerExamples,
   callsOf,
   noExamples,
+  pathExamples,
   type RecordedCall,
   type RecordedExamples,
   requestExamples,
@@ -102,7 +103,7 @@ function operation(route: DocumentedRoute, { schemas, errors, examples }: Buildi
   const calls = callsOf(examples, id);
   const answers = answerExamples(calls);
   const body = requestBody(endpoint, schemas, calls);
-  const inputs = parametersOf(endpoint, schemas);
+  const inputs = parametersOf(endpoint, schemas, pathExamples(path, calls));
   return {
     operationId: id,
     summary: endpoint.summary,
@@ -124,19 +125,25 @@ function securityOf(scope: DocumentedScope): Operation['security'] {
   return [{ [scope === 'secretKey' ? 'secretKey' : 'partnerKey']: [], timestamp: [], signature: [] }];
 }
 
-function parametersOf(endpoint: Endpoint, schemas: SharedSchemas): (Parameter | Reference)[] {
+function parametersOf(
+  endpoint: Endpoint,
+  schemas: SharedSchemas,
+  examples: ReadonlyMap<string, string>,
+): (Parameter | Reference)[] {
   const inputs: (Parameter | Reference)[] = [];
   for (const place of ['path', 'query'] as const) {
     const declared = place === 'path' ? endpoint.params : endpoint.query;
     if (declared === undefined) continue;
     const { properties = {}, required = [] } = schemas.inline(declared);
     for (const [name, { description, ...schema }] of Object.entries(properties)) {
+      const example = place === 'path' ? examples.get(name) : undefined;
       inputs.push({
         name,
         in: place,
         required: place === 'path' || required.includes(name),
         ...(description === undefined ? {} : { description }),
         schema,
+        ...(example === undefined ? {} : { example }),
       });
     }
   }
@@ -193,7 +200,7 @@ function byTag([, a]: DocumentedRoute, [, b]: DocumentedRoute): number {
 }
 
 function tagRank(tag: string): number {
-  const rank = tagOrder.findIndex((name) => name === tag);
+  const rank = tagOrder.indexOf(tag);
   return rank === -1 ? tagOrder.length : rank;
 }
 

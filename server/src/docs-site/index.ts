@@ -1,1 +1,2 @@
-export { DOCS_PATH, type DocsSite, registerDocsSite } from './register-docs-site.ts';
+export type { DocsSite } from './docs-site.ts';
+export { DOCS_PATH, registerDocsSite } from './register-docs-site.ts';

@@ -1,4 +1,12 @@
-import type { JsonSchema, OpenApiDocument, Operation, Parameter, Reference, Response } from '../openapi/document.ts';
+import type {
+  JsonSchema,
+  MediaType,
+  OpenApiDocument,
+  Operation,
+  Parameter,
+  Reference,
+  Response,
+} from '../openapi/document.ts';
 
 /** One operation of the document with where it stands. */
 export interface DocumentedOperation {
@@ -52,7 +60,8 @@ export function bodySchemaOf(operation: Operation): JsonSchema | undefined {
 /** The response of success: its status and what it is. */
 export function successOf(document: OpenApiDocument, operation: Operation): { status: string; response: Response } {
   const [status, response] = Object.entries(operation.responses)[0] ?? [];
-  if (status === undefined || response === undefined) throw new Error(`openapi: ${operation.operationId} never succeeds`);
+  if (status === undefined || response === undefined)
+    throw new Error(`openapi: ${operation.operationId} never succeeds`);
   return { status, response: resolve<Response>(document, response) };
 }
 
@@ -65,4 +74,9 @@ export function errorCodesOf(document: OpenApiDocument, operation: Operation): M
     if (found.length > 0) codes.set(status, found.map(String));
   }
   return codes;
+}
+
+/** The first call that was recorded, as the document shows it. */
+export function firstExample(media: MediaType | undefined): unknown {
+  return Object.values(media?.examples ?? {})[0]?.value;
 }

@@ -4,21 +4,13 @@ import { createRequire } from 'node:module';
 import { extname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import type { Environment } from '@sirgiving/contract';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { OpenApiDocument } from '../openapi.ts';
+import type { DocsSite } from './docs-site.ts';
 import { renderPage } from './render-page.ts';
 import { siteData } from './site-data.ts';
 
 /** Where the interactive documentation is on every host (contract §1). A problem's `type` is `<base URL>/partner-api#CODE`. */
 export const DOCS_PATH = '/partner-api';
-
-export interface DocsSite {
-  /** The page tells which keys fit this host, and takes a secret key only on a sandbox host. */
-  environment: Environment;
-  /** What `buildOpenApi` made: page and "Try it out" are rendered from it alone. */
-  document: OpenApiDocument;
-}
 
 /**
  * Adds the documentation page, its few files and `openapi.json` to the server. All of it is public, is rendered once, and is
@@ -26,13 +18,13 @@ export interface DocsSite {
  */
 export function registerDocsSite(app: FastifyInstance, site: DocsSite): void {
   const files = new Map<string, StoredFile>();
-  const add = (path: string, content: string) => files.set(path, stored(path, content));
+  const add = (path: string, content: string | Buffer) => files.set(path, stored(path, content));
   add('/index.html', renderPage(site));
   add('/openapi.json', JSON.stringify(site.document));
   add('/site.json', JSON.stringify(siteData(site)));
-  for (const name of PAGE_FILES) add(`/${name}`, readFileSync(new URL(name, PAGE_FOLDER), 'utf8'));
+  for (const name of PAGE_FILES) add(`/${name}`, readFileSync(new URL(name, PAGE_FOLDER)));
   for (const name of SIGNATURE_FILES) {
-    add(`/signature/${name}`, readFileSync(new URL(name, signatureFolder()), 'utf8'));
+    add(`/signature/${name}`, readFileSync(new URL(name, signatureFolder())));
   }
   for (const [path, file] of files) {
     const paths = path === '/index.html' ? ['', '/'] : [path];
@@ -45,8 +37,14 @@ export function registerDocsSite(app: FastifyInstance, site: DocsSite): void {
 /** `src/` is there beside `dist/`, so that the path holds for the sources and for the compiled files. */
 const PAGE_FOLDER = new URL('../../src/docs-site/public/', import.meta.url);
 const PAGE_FILES = [
+  'fonts/figtree.woff2',
+  'fonts/jetbrains-mono.woff2',
   'icon.svg',
   'page.css',
+  'layout.css',
+  'reference.css',
+  'operations.css',
+  'try.css',
   'page.js',
   'elements.js',
   'keys.js',
@@ -71,12 +69,14 @@ const CONTENT_TYPES: Record<string, string> = {
   '.js': 'text/javascript; charset=utf-8',
   '.json': 'application/json; charset=utf-8',
   '.svg': 'image/svg+xml; charset=utf-8',
+  '.woff2': 'font/woff2',
 };
 
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
+  "font-src 'self'",
   "connect-src 'self'",
   "img-src 'self' data:",
   "base-uri 'none'",
@@ -91,8 +91,8 @@ interface StoredFile {
   headers: Record<string, string>;
 }
 
-function stored(path: string, text: string): StoredFile {
-  const content = Buffer.from(text, 'utf8');
+function stored(path: string, given: string | Buffer): StoredFile {
+  const content = Buffer.from(given);
   const digest = createHash('sha256').update(content).digest('base64url');
   return {
     content,

@@ -3,6 +3,7 @@ import { deliveryHeaders } from '../openapi/webhook-operations.ts';
 import { highlightJson, highlightScript } from './highlight.ts';
 import { type Html, html } from './html.ts';
 import { inlineMarkdown } from './markdown.ts';
+import { firstExample } from './read-document.ts';
 import { codePanel, heading, snippet } from './render-guide.ts';
 import { statusLine } from './render-operation.ts';
 
@@ -10,7 +11,7 @@ import { statusLine } from './render-operation.ts';
 export function renderWebhooks(document: OpenApiDocument): Html {
   const events = Object.entries(document.webhooks);
   const example = events
-    .map(([type, { post }]) => ({ type, value: Object.values(post.requestBody.content['application/json'].examples ?? {})[0]?.value }))
+    .map(([type, { post }]) => ({ type, value: firstExample(post.requestBody.content['application/json']) }))
     .find(({ value }) => value !== undefined);
   return html`<section class="guide" id="webhooks">
     ${heading('webhooks', 'Webhooks')}

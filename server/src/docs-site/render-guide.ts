@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { highlightScript, highlightShell } from './highlight.ts';
-import { Html, html } from './html.ts';
-import type { DocsSite } from './register-docs-site.ts';
+import type { OpenApiDocument } from '../openapi/document.ts';
+import type { DocsSite } from './docs-site.ts';
+import { highlightJson, highlightScript, highlightShell } from './highlight.ts';
+import { type Html, html } from './html.ts';
+import { firstExample, operationsOf, successOf } from './read-document.ts';
 
 /** `src/` is there beside `dist/`, so that the path holds for the sources and for the compiled files. */
 const SNIPPETS = new URL('../../src/docs-site/snippets/', import.meta.url);
@@ -21,12 +23,17 @@ export function renderGuide(site: DocsSite): Html {
 }
 
 function introduction({ environment, document }: DocsSite): Html {
-  const here = environment === 'sandbox' ? 'This is a sandbox host: nothing here is worth real money.' : 'This is a production host.';
+  const here =
+    environment === 'sandbox'
+      ? 'This is a sandbox host: nothing here is worth real money.'
+      : 'This is a production host.';
   return html`<section class="guide intro" id="introduction">
-    <p class="eyebrow">Partner API</p>
-    <h1>Thank people for doing&nbsp;good.</h1>
-    <p class="lead">Tell SIR Giving what someone did: a purchase, a volunteer shift, a referral. The API turns it into SIR tokens,
-      keeps the books, and lets your server know.</p>
+    <div class="intro-columns"><div>
+      <p class="eyebrow">Partner API</p>
+      <h1>Thank people for doing&nbsp;good.</h1>
+      <p class="lead">Tell SIR Giving what someone did: a purchase, a volunteer shift, a referral. The API turns it into SIR tokens,
+        keeps the books, and lets your server know.</p>
+    </div>${exchange(document)}</div>
     <ol class="path">
       <li><a href="#first-request"><strong>Sign a request</strong><span>Three variables and one paste.</span></a></li>
       <li><a href="#submitAction"><strong>Reward an action</strong><span>49.99 USD become 50 tokens.</span></a></li>
@@ -43,6 +50,25 @@ function introduction({ environment, document }: DocsSite): Html {
     <p class="muted">${here} Everything on this page can be tried right here, against <code data-base-url>${document.servers[0]?.url}</code>.
       The same in a file: <a href="/partner-api/openapi.json">openapi.json</a>.</p>
   </section>`;
+}
+
+/** A reward in a few lines: members of the call that was recorded for `actions/submit`. */
+function exchange(document: OpenApiDocument): Html {
+  const submit = operationsOf(document).find(({ operation }) => operation.operationId === 'submitAction')?.operation;
+  const request = submit && firstExample(submit.requestBody?.content['application/json']);
+  const answer = submit && firstExample(successOf(document, submit).response.content?.['application/json']);
+  if (request === undefined || answer === undefined) return html``;
+  return html`<div class="panel exchange" role="img" aria-label="A purchase of 49.99 USD is answered with 50 tokens">
+    <figcaption><code>POST actions/submit</code></figcaption>
+    <pre><code>${highlightJson(some(request, ['idempotencyKey', 'actionType', 'amount', 'currency']))}</code></pre>
+    <figcaption><span><span class="status status-2">200</span> OK</span></figcaption>
+    <pre><code>${highlightJson(some(answer, ['status', 'tokensDistributed']))}</code></pre>
+  </div>`;
+}
+
+function some(value: unknown, names: readonly string[]): Record<string, unknown> {
+  const members = typeof value === 'object' && value !== null ? Object.entries(value) : [];
+  return Object.fromEntries(members.filter(([name]) => names.includes(name)));
 }
 
 function firstRequest({ document, environment }: DocsSite): Html {
@@ -85,8 +111,8 @@ function authentication(): Html {
 }
 
 function retries(): Html {
-  return html`<section class="guide prose" id="retries">
-    ${heading('retries')}
+  return html`<section class="guide" id="retries">
+    ${heading('retries')}<div class="prose">
     <p>Networks fail between the work and the answer. Send the same request again, with the same key, and it is done once.</p>
     <ul>
       <li>Actions, reversals and redemptions carry an <code>idempotencyKey</code> in the body. It is remembered for ever.</li>
@@ -94,22 +120,22 @@ function retries(): Html {
       <li>A repeated request is given the first answer with <code>Idempotent-Replayed: true</code>. The same key with another body is <a href="#IDEMPOTENCY_KEY_REUSED">422</a>.</li>
       <li>Each error says in <code>retryable</code> whether sending it again can help. After <a href="#OUTCOME_UNKNOWN">503</a> it always does.</li>
     </ul>
-  </section>`;
+  </div></section>`;
 }
 
 function lists(): Html {
-  return html`<section class="guide prose" id="lists">
-    ${heading('lists')}
+  return html`<section class="guide" id="lists">
+    ${heading('lists')}<div class="prose">
     <p>A list answers <code>data</code> and <code>pagination</code>. While <code>hasMore</code> is true, ask again with <code>cursor</code> set to <code>nextCursor</code>; pages then neither skip nor repeat, whatever is added meanwhile. <code>limit</code> is 1 to 100. <code>page</code> works too, and then the total is counted.</p>
-  </section>`;
+  </div></section>`;
 }
 
 function rateLimits(): Html {
-  return html`<section class="guide prose" id="rate-limits">
-    ${heading('rate-limits')}
+  return html`<section class="guide" id="rate-limits">
+    ${heading('rate-limits')}<div class="prose">
     <p>Requests are counted per minute, for all keys of a partner in one environment: 1,000 in the Standard tier, 5,000 in Professional, 50,000 in Enterprise. A batch costs one for every ten actions.
     <code>X-RateLimit-Limit</code>, <code>X-RateLimit-Remaining</code> and <code>X-RateLimit-Reset</code> tell where you stand; past the limit you get <a href="#RATE_LIMITED">429</a> and <code>Retry-After</code>.</p>
-  </section>`;
+  </div></section>`;
 }
 
 export function heading(id: string, title = titleOf(id)): Html {

@@ -1,4 +1,4 @@
-import type { JsonSchema, MediaType, OpenApiDocument, Response } from '../openapi/document.ts';
+import type { JsonSchema, OpenApiDocument, Response } from '../openapi/document.ts';
 import { highlightJson } from './highlight.ts';
 import { type Html, html } from './html.ts';
 import { inlineMarkdown, markdown } from './markdown.ts';
@@ -6,6 +6,7 @@ import {
   bodySchemaOf,
   type DocumentedOperation,
   errorCodesOf,
+  firstExample,
   parametersOf,
   resolve,
   successOf,
@@ -21,6 +22,7 @@ const STATUS_TEXT: Record<string, string> = {
   '402': 'Payment Required',
   '403': 'Forbidden',
   '404': 'Not Found',
+  '405': 'Method Not Allowed',
   '409': 'Conflict',
   '413': 'Content Too Large',
   '415': 'Unsupported Media Type',
@@ -144,15 +146,14 @@ function answerPanel(document: OpenApiDocument, { operation }: DocumentedOperati
   });
   if (answers.length === 0) return html``;
   return html`<div class="panel answers">${answers.map(
-    ({ status, summary, value }, index) => html`<details name="${operation.operationId}-answer"${index === 0 ? html` open` : ''}>
+    (
+      { status, summary, value },
+      index,
+    ) => html`<details name="${operation.operationId}-answer"${index === 0 ? html` open` : ''}>
       <summary><span class="status status-${status.charAt(0)}">${status}</span> <span>${inlineMarkdown(summary)}</span></summary>
       <pre tabindex="0"><code>${highlightJson(value)}</code></pre>
     </details>`,
   )}</div>`;
-}
-
-function firstExample(media: MediaType | undefined): unknown {
-  return Object.values(media?.examples ?? {})[0]?.value;
 }
 
 export function statusLine(status: string): string {

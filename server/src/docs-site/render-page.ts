@@ -1,12 +1,16 @@
 import type { OpenApiDocument } from '../openapi/document.ts';
+import type { DocsSite } from './docs-site.ts';
 import { type Html, html } from './html.ts';
 import { markdown } from './markdown.ts';
 import { type DocumentedOperation, operationsOf } from './read-document.ts';
-import type { DocsSite } from './register-docs-site.ts';
 import { renderErrors, renderWebhooks } from './render-catalog.ts';
 import { guideSections, renderGuide } from './render-guide.ts';
 import { methodTag, renderOperation } from './render-operation.ts';
 import { renderTryDialog } from './render-try-dialog.ts';
+
+const STYLES = ['page', 'layout', 'reference', 'operations', 'try'];
+
+const FONTS = ['figtree', 'jetbrains-mono'];
 
 interface Group {
   name: string;
@@ -26,8 +30,8 @@ export function renderPage(site: DocsSite): string {
   <meta name="description" content="${site.document.info.summary} The reference of the SIR Giving Partner API, to read and to try.">
   <title>SIR Giving Partner API</title>
   <link rel="icon" href="/partner-api/icon.svg" type="image/svg+xml">
-  <link rel="stylesheet" href="/partner-api/page.css">
-  <link rel="modulepreload" href="/partner-api/navigation.js">
+  ${FONTS.map((name) => html`<link rel="preload" href="/partner-api/fonts/${name}.woff2" as="font" type="font/woff2" crossorigin>`)}
+  ${STYLES.map((name) => html`<link rel="stylesheet" href="/partner-api/${name}.css">`)}
   <script type="module" src="/partner-api/page.js"></script>
 </head>
 <body data-environment="${site.environment}">
@@ -78,11 +82,11 @@ function navigation(document: OpenApiDocument, groups: readonly Group[]): Html {
       ${groups.map(
         (group) => html`<section><h2>${group.name}</h2><ul>${group.operations.map(operationItem)}</ul></section>`,
       )}
-      <section data-search-only hidden><h2>Event types</h2><ul>${Object.entries(document.webhooks).map(([type, { post }]) =>
-        item(`event-${type}`, html`<code>${type}</code>`, `${type} ${post.description}`),
+      <section data-search-only hidden><h2>Event types</h2><ul>${Object.entries(document.webhooks).map(
+        ([type, { post }]) => item(`event-${type}`, html`<code>${type}</code>`, `${type} ${post.description}`),
       )}</ul></section>
-      <section data-search-only hidden><h2>Error codes</h2><ul>${Object.entries(document['x-error-catalog']).map(([code, entry]) =>
-        item(code, html`<code>${code}</code>`, `${code} ${entry.status} ${entry.title}`),
+      <section data-search-only hidden><h2>Error codes</h2><ul>${Object.entries(document['x-error-catalog']).map(
+        ([code, entry]) => item(code, html`<code>${code}</code>`, `${code} ${entry.status} ${entry.title}`),
       )}</ul></section>
     </div>
   </nav>`;

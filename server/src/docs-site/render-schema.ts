@@ -44,8 +44,10 @@ export function renderField({ name, schema, isRequired, document, depth = 0, des
 /** `string`, `list of Distribution`, `integer or null`. */
 export function typeName(document: OpenApiDocument, schema: JsonSchema): string {
   if (schema.$ref !== undefined) return schema.$ref.split('/').at(-1) ?? 'object';
-  if (schema.anyOf !== undefined) return [...new Set(schema.anyOf.map((part) => typeName(document, part)))].join(' or ');
-  if (schema.type === 'array') return schema.items === undefined ? 'list' : `list of ${typeName(document, schema.items)}`;
+  if (schema.anyOf !== undefined)
+    return [...new Set(schema.anyOf.map((part) => typeName(document, part)))].join(' or ');
+  if (schema.type === 'array')
+    return schema.items === undefined ? 'list' : `list of ${typeName(document, schema.items)}`;
   if (schema.type === 'object' && typeof schema.additionalProperties === 'object') {
     return `map of ${typeName(document, schema.additionalProperties)}`;
   }

@@ -47,7 +47,7 @@ export function renderTryDialog(environment: Environment): Html {
         </div>
       </div>
       <footer class="try-foot"><p class="fault" role="alert" data-send-fault></p>
-        <button type="button" class="primary" data-send>Send request</button></footer>
+        <span class="try-hint" aria-hidden="true"><kbd>Ctrl</kbd> or <kbd>⌘</kbd> and <kbd>Enter</kbd></span><button type="button" class="primary" data-send>Send request</button></footer>
     </div>
   </dialog>`;
 }

@@ -1,13 +1,14 @@
 import type { Environment } from '@sirgiving/contract';
 import type { JsonSchema, OpenApiDocument } from '../openapi/document.ts';
+import type { DocsSite } from './docs-site.ts';
 import {
   bodySchemaOf,
   type DocumentedOperation,
+  firstExample,
   operationsOf,
   parametersOf,
   resolve,
 } from './read-document.ts';
-import type { DocsSite } from './register-docs-site.ts';
 import { typeName } from './render-schema.ts';
 
 /** What "Try it out" works with: `site.json`. */
@@ -29,6 +30,7 @@ export interface TryableOperation {
     description?: string;
     /** What may be chosen, where it is a choice. */
     options?: string[];
+    example?: string;
   }[];
   /** The text that the body is prefilled with; none where there is no body. */
   body?: string;
@@ -44,7 +46,7 @@ export function siteData({ environment, document }: DocsSite): SiteData {
 
 function tryable(document: OpenApiDocument, { method, path, needs, operation }: DocumentedOperation): TryableOperation {
   const schema = bodySchemaOf(operation);
-  const example = Object.values(operation.requestBody?.content['application/json'].examples ?? {})[0]?.value;
+  const example = firstExample(operation.requestBody?.content['application/json']);
   return {
     method,
     path,
@@ -56,6 +58,7 @@ function tryable(document: OpenApiDocument, { method, path, needs, operation }: 
       required: parameter.required,
       type: typeName(document, parameter.schema),
       ...(parameter.description === undefined ? {} : { description: parameter.description }),
+      ...(parameter.example === undefined ? {} : { example: parameter.example }),
       ...(parameter.schema.enum === undefined ? {} : { options: parameter.schema.enum.map(String) }),
     })),
     ...(schema === undefined ? {} : { body: JSON.stringify(example ?? skeleton(document, schema), null, 2) }),

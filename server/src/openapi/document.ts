@@ -64,6 +64,8 @@ export interface Parameter {
   required: boolean;
   description?: string;
   schema: JsonSchema;
+  /** What a recorded call had in this place. */
+  example?: string;
 }
 
 export interface Header {

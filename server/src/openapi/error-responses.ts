@@ -19,7 +19,13 @@ export function codesOf(method: string, scope: DocumentedScope, endpoint: Endpoi
   };
   add('RATE_LIMITED', 'INTERNAL_ERROR', 'UNAVAILABLE');
   if (scope !== 'public') {
-    add('AUTHENTICATION_REQUIRED', 'INVALID_API_KEY', 'INVALID_SIGNATURE', 'TIMESTAMP_OUT_OF_RANGE', 'WRONG_ENVIRONMENT');
+    add(
+      'AUTHENTICATION_REQUIRED',
+      'INVALID_API_KEY',
+      'INVALID_SIGNATURE',
+      'TIMESTAMP_OUT_OF_RANGE',
+      'WRONG_ENVIRONMENT',
+    );
     add('IP_NOT_ALLOWED', 'SECRET_KEY_IN_BROWSER');
   }
   if (scope === 'secretKey') add('SECRET_KEY_REQUIRED');

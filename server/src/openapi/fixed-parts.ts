@@ -84,7 +84,8 @@ export const tagDescriptions: Record<string, string> = {
     'People of your system, known by your own stable `externalUserId`. They hold SIR tokens, which actions give them and redemptions spend.',
   Actions:
     'What you send when someone did something good: a purchase, a volunteer shift, a donation, a referral. An action becomes tokens, exactly once for each `idempotencyKey`.',
-  Transactions: 'The ledger as you see it: every row that moved tokens. Rows are never changed; a reversal is a row of its own.',
+  Transactions:
+    'The ledger as you see it: every row that moved tokens. Rows are never changed; a reversal is a row of its own.',
   'Token pools': 'Funded buckets of SIR tokens. Rewards are drawn from the default pool of your environment.',
   Webhooks: 'Addresses on your servers that hear of events, and what became of each delivery.',
   Events: 'What happened, in order.',
@@ -92,7 +93,7 @@ export const tagDescriptions: Record<string, string> = {
 };
 
 /** The order in which groups are shown; others follow by name. */
-export const tagOrder = ['Actions', 'Users', 'Token pools', 'Transactions', 'Webhooks', 'Events'] as const;
+export const tagOrder: readonly string[] = ['Actions', 'Users', 'Token pools', 'Transactions', 'Webhooks', 'Events'];
 
 export function errorCatalogExtension(): OpenApiDocument['x-error-catalog'] {
   return Object.fromEntries(Object.entries(errorCatalog).map(([code, entry]) => [code, { ...entry }]));

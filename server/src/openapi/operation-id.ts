@@ -36,6 +36,7 @@ export function tagOf(path: string): string {
 }
 
 function singular(word: string): string {
+  if (word.endsWith('ies')) return `${word.slice(0, -3)}y`;
   return word.endsWith('s') && !word.endsWith('ss') ? word.slice(0, -1) : word;
 }
 

@@ -7,7 +7,7 @@ export interface RecordedCall {
   /** What the call shows, in a few words. */
   summary: string;
   request: { method: string; path: string; body?: unknown };
-  response: { status: number; headers: Record<string, string>; body?: unknown };
+  response: { status: number; body?: unknown };
 }
 
 /** The body of one delivery that a test's receiver was sent. */
@@ -55,6 +55,17 @@ export function answerExamples(calls: readonly RecordedCall[]): Map<number, Reco
     if (examples !== undefined) answers.set(status, examples);
   }
   return answers;
+}
+
+/** What the first call had in the places of the path's parameters; `template` is written as in the table of routes. */
+export function pathExamples(template: string, calls: readonly RecordedCall[]): Map<string, string> {
+  const names = template.split('/');
+  const values = calls[0]?.request.path.split('?', 1)[0]?.split('/') ?? [];
+  const parameters = names.flatMap((name, index): [string, string][] => {
+    const value = values[index];
+    return name.startsWith(':') && value !== undefined ? [[name.slice(1), decodeURIComponent(value)]] : [];
+  });
+  return new Map(parameters);
 }
 
 /** Keys of OpenAPI examples are names; ours are made of the summaries. */

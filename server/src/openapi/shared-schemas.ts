@@ -49,7 +49,9 @@ function namesByContent(): Map<string, string> {
 }
 
 function isObjectSchema(value: unknown): value is TSchema {
-  return typeof value === 'object' && value !== null && 'properties' in value && Reflect.get(value, 'type') === 'object';
+  return (
+    typeof value === 'object' && value !== null && 'properties' in value && Reflect.get(value, 'type') === 'object'
+  );
 }
 
 function plain(schema: TSchema): JsonSchema {

@@ -2,9 +2,9 @@ import { element, find } from './elements.js';
 import { currentKeys, faultOf, keysInJson, masked, onKeysChanged, setKeys } from './keys.js';
 
 /** The environment of this host, which the server wrote into the page. */
-const environment = document.body.dataset['environment'] ?? 'production';
+const environment = document.body.dataset.environment ?? 'production';
 
-/** @param {HTMLElement} dialog */
+/** @param {HTMLDialogElement} dialog */
 export function prepareKeysForm(dialog) {
   const key = find(dialog, '[data-key]', HTMLInputElement);
   const hmac = find(dialog, '[data-hmac]', HTMLInputElement);
@@ -22,6 +22,8 @@ export function prepareKeysForm(dialog) {
     key.value = '';
     hmac.value = '';
     setKeys(typed);
+    if (dialog.hasAttribute('data-keys-only')) dialog.close();
+    else find(dialog, '[data-send]', HTMLButtonElement).focus();
   };
 
   const paste = (/** @type {ClipboardEvent} */ event) => {

@@ -43,8 +43,10 @@ export function faultOf({ key, hmacSecret }, environment) {
     return 'This is a production host: a secret key does not belong in a browser. Read with a publishable key, or try changes in the sandbox.';
   }
   if (environment === 'production' && mode === 'test') return 'This is a test key: it works on the sandbox host.';
-  if (environment === 'sandbox' && mode === 'live') return 'This is a live key: it works on the production host. The sandbox takes test keys.';
-  if (!HEX_64.test(rest)) return `A key has 64 hex digits behind ${kind}_${mode}_; this one has ${rest.length} characters there.`;
+  if (environment === 'sandbox' && mode === 'live')
+    return 'This is a live key: it works on the production host. The sandbox takes test keys.';
+  if (!HEX_64.test(rest))
+    return `A key has 64 hex digits behind ${kind}_${mode}_; this one has ${rest.length} characters there.`;
   if (!HEX_64.test(hmacSecret)) return 'The HMAC secret has 64 lowercase hex digits.';
   return undefined;
 }

@@ -23,7 +23,7 @@ export function startNavigation() {
 function filter() {
   const words = search.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
   for (const entry of entries) {
-    const has = entry.dataset['words'] ?? '';
+    const has = entry.dataset.words ?? '';
     entry.hidden = !words.every((word) => has.includes(word));
   }
   for (const section of navigation.querySelectorAll('section')) {
@@ -69,7 +69,7 @@ function pageKeys(event) {
 /** @param {KeyboardEvent} event */
 function moveFocus(event) {
   const links = visibleLinks();
-  const at = links.findIndex((link) => link === document.activeElement);
+  const at = links.findIndex((link) => link.matches(':focus'));
   if (at === -1) return;
   event.preventDefault();
   const next = at + (event.key === 'ArrowDown' ? 1 : -1);

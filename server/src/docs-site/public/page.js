@@ -15,9 +15,9 @@ for (const button of document.querySelectorAll('button[data-copy], button[data-t
 document.addEventListener('click', (event) => {
   const button = event.target instanceof Element ? event.target.closest('button') : null;
   if (button === null) return;
-  if (button.dataset['copy'] !== undefined) copyPanel(button);
-  else if (button.dataset['try'] !== undefined) openOperation(button.dataset['try']);
-  else if (button.dataset['keys'] !== undefined) openKeys();
+  if (button.dataset.copy !== undefined) copyPanel(button);
+  else if (button.dataset.try !== undefined) openOperation(button.dataset.try);
+  else if (button.dataset.keys !== undefined) openKeys();
 });
 
 onKeysChanged(() => {

@@ -108,12 +108,33 @@ function inputField(input) {
   const attributes = { name: input.name, autocomplete: 'off', autocapitalize: 'off', spellcheck: 'false' };
   const field =
     input.options === undefined
-      ? element('input', { ...attributes, type: 'text', placeholder: input.required ? '' : 'optional' })
-      : element('select', attributes, element('option', { value: '' }, '—'), ...input.options.map((option) => element('option', {}, option)));
+      ? element('input', { ...attributes, type: 'text', ...startOf(input) })
+      : element(
+          'select',
+          attributes,
+          element('option', { value: '' }, '—'),
+          ...input.options.map((option) => element('option', {}, option)),
+        );
   const hint = [input.in, input.type, input.required ? 'required' : ''].filter(Boolean).join(' · ');
-  const label = element('label', {}, element('span', { class: 'field-name' }, input.name), ' ', element('span', { class: 'field-type' }, hint), field);
+  const label = element(
+    'label',
+    {},
+    element('span', { class: 'field-name' }, input.name),
+    ' ',
+    element('span', { class: 'field-type' }, hint),
+    field,
+  );
   if (input.description !== undefined) field.setAttribute('title', input.description.replaceAll('`', ''));
   return label;
+}
+
+/**
+ * An example that is your own choice is filled in; an id that the server gave would be somebody else's.
+ * @param {import('./signed-request.js').Input} input
+ */
+function startOf({ required, example = '' }) {
+  const isGiven = /^[a-z]+_[0-9a-z]{26}$/.test(example);
+  return { placeholder: isGiven ? example : required ? '' : 'optional', value: isGiven ? '' : example };
 }
 
 function filledIn() {
@@ -121,7 +142,8 @@ function filledIn() {
   /** @type {Map<string, string>} */
   const values = new Map();
   for (const field of inputList.querySelectorAll('input, select')) {
-    if (field instanceof HTMLInputElement || field instanceof HTMLSelectElement) values.set(field.name, field.value.trim());
+    if (field instanceof HTMLInputElement || field instanceof HTMLSelectElement)
+      values.set(field.name, field.value.trim());
   }
   return requestOf(operation, values, operation.body === undefined ? undefined : bodyText.value);
 }
@@ -156,7 +178,8 @@ async function preview() {
  * @param {import('./signed-request.js').Signing} signing
  */
 function showSigning(request, key, signing) {
-  const part = (/** @type {string} */ name, /** @type {string} */ text) => element('span', { class: `part part-${name}` }, text);
+  const part = (/** @type {string} */ name, /** @type {string} */ text) =>
+    element('span', { class: `part part-${name}` }, text);
   find(dialog, '[data-canonical]', HTMLElement).replaceChildren(
     part('timestamp', signing.timestamp),
     part('method', request.method),
@@ -166,7 +189,7 @@ function showSigning(request, key, signing) {
   find(dialog, '[data-signature]', HTMLElement).textContent = signing.signature;
   find(dialog, '[data-curl]', HTMLElement).textContent = curlOf(request, headersOf(request, key, signing));
   const end = new Date((Number(signing.timestamp) + 300) * 1000).toLocaleTimeString();
-  find(dialog, '[data-validity]', HTMLElement).textContent = `signed now, valid for 5 minutes, until ${end}`;
+  find(dialog, '[data-validity]', HTMLElement).textContent = `· signed now, valid for 5 minutes, until ${end}`;
   signingSection.hidden = false;
   signingEmpty.hidden = true;
 }

@@ -2,7 +2,7 @@ import { hashBody, signedPayload, signPayload } from './signature/browser.js';
 
 /**
  * @typedef {{ name: string, in: 'path' | 'query' | 'header', required: boolean, type: string, description?: string,
- *   options?: string[] }} Input
+ *   options?: string[], example?: string }} Input
  * @typedef {{ method: string, path: string, summary: string, needs: 'nothing' | 'any key' | 'secret key', inputs: Input[],
  *   body?: string }} Operation
  * @typedef {{ method: string, path: string, body: string | undefined, headers: Record<string, string> }} Request
@@ -30,7 +30,8 @@ export function requestOf(operation, values, body) {
     if (input.in === 'query') query.set(input.name, value);
     else if (input.in === 'header') headers[input.name] = value;
     // A browser takes these for steps in the path, even when they are escaped.
-    else if (value === '.' || value === '..') return { fault: `${input.name} cannot be ${value} in a browser.`, input: input.name };
+    else if (value === '.' || value === '..')
+      return { fault: `${input.name} cannot be ${value} in a browser.`, input: input.name };
     else path = path.replace(`{${input.name}}`, encodeURIComponent(value));
   }
   const search = query.size === 0 ? '' : `?${query}`;
@@ -67,7 +68,9 @@ export function headersOf(request, key, { timestamp, signature }) {
  * @param {Record<string, string>} headers
  */
 export function curlOf(request, headers) {
-  const lines = [`curl -sS${request.method === 'GET' ? '' : ` -X ${request.method}`} ${quoted(location.origin + request.path)}`];
+  const lines = [
+    `curl -sS${request.method === 'GET' ? '' : ` -X ${request.method}`} ${quoted(location.origin + request.path)}`,
+  ];
   for (const [name, value] of Object.entries(headers)) lines.push(`-H ${quoted(`${name}: ${value}`)}`);
   if (request.body !== undefined) lines.push(`--data-binary ${quoted(request.body)}`);
   return lines.join(' \\\n  ');
