@@ -245,6 +245,14 @@ describe('on a bare connection', () => {
     },
   );
 
+  test('a request without a Host is a problem, one with an unknown expectation is answered', async () => {
+    const received = await dialogue('GET /open HTTP/1.1\r\nConnection: close\r\n\r\n');
+    expect(received).toMatch(/^HTTP\/1.1 400 /);
+    expect(received).toContain('"detail":"The Host header is missing."');
+    const expecting = 'GET /open HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\nConnection: close\r\n\r\n';
+    expect(await dialogue(expecting)).toMatch(/^HTTP\/1.1 200 [\s\S]*x-request-id: req_/);
+  });
+
   test('a body that was announced for a GET is not taken for the next request', async () => {
     const smuggled = 'GET /open HTTP/1.1\r\nHost: a\r\n\r\n';
     const received = await dialogue(

@@ -53,6 +53,8 @@ export function buildHttpServer(deps: HttpServerDependencies): HttpServer {
     bodyLimit: DEFAULT_BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MILLISECONDS,
     return503OnClosing: false,
+    // Node would answer by itself, without a body and without an id; see onRequest.
+    http: { requireHostHeader: false },
     routerOptions: {
       maxParamLength: MAX_PARAMETER_LENGTH,
       // Query strings are read strictly by the endpoint's own check (request-validation.ts).
@@ -85,11 +87,15 @@ export function buildHttpServer(deps: HttpServerDependencies): HttpServer {
       done(
         problem('UNAVAILABLE', 'This server is stopping. Nothing was written.', { headers: { Connection: 'close' } }),
       );
+    } else if (request.headers.host === undefined && request.raw.httpVersion !== '1.0') {
+      done(problem('INVALID_REQUEST', 'The Host header is missing.'));
     } else if (request.is404 || request.routeOptions.config.scope === 'public') {
       deps.countPublic(request).then(() => done(request.is404 ? missing(request, routes) : undefined), done);
     } else done();
   });
   app.setNotFoundHandler((request, reply) => send(missing(request, routes), request, reply));
+  // An expectation that nobody knows is ignored; Node would answer 417 by itself.
+  app.server.on('checkExpectation', (request, response) => app.routing(request, response));
   readRawBodies(app);
   return { app, isStopping: () => stopping, ready: () => endRegistration(app, routes) };
 }

@@ -24,7 +24,11 @@ export function unsupportedMediaType(): Problem {
  * and nothing of it is shown.
  */
 export function problemOf(error: unknown, requestId: string, log: ErrorLog): Problem {
-  if (error instanceof Problem) return error;
+  if (error instanceof Problem) {
+    // What made a part of ours answer 503 is for us to know, not for the client.
+    if (error.status >= 500 && error.cause !== undefined) log.error({ requestId, err: error.cause }, error.message);
+    return error;
+  }
   const framework = error instanceof Error && 'code' in error ? FRAMEWORK_PROBLEMS[String(error.code)] : undefined;
   if (framework !== undefined) return framework();
   if (isDatabaseUnavailable(error)) {
