@@ -11,8 +11,8 @@ import { migrateCommand } from './migrate-command.ts';
 import { type CliSurroundings, CommandFailed } from './operator-context.ts';
 import { partnersCreate } from './partners-create.ts';
 
-/** What a command ends with. `ledger verify` also ends with 3, see there. */
-export const EXIT_CODES = { done: 0, failed: 1, wrongUsage: 2, invariantBroken: 3 } as const;
+/** What a command ends with. */
+const EXIT_CODES = { done: 0, failed: 1, wrongUsage: 2 } as const;
 
 /** Runs one command of `sir-server` and answers its exit code. Nothing is thrown. */
 export async function runCli(args: readonly string[], surroundings: CliSurroundings): Promise<number> {

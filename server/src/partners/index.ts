@@ -1,16 +1,13 @@
 export {
   type Access,
   type Authenticate,
-  type AuthenticationDeps,
   type Caller,
   createAuthentication,
   type RequestToAuthenticate,
 } from './authenticate-request.ts';
-export { setKeyActive, setKeyAllowList, setKeyExpiry } from './change-key.ts';
 export { createKey, type IssuedKey } from './create-key.ts';
 export { createPartner } from './create-partner.ts';
 export type { Partner, PartnerStatus, Tier } from './partner.ts';
 export { findDefaultPoolId, findKey, findPartner } from './queries.ts';
 export { revokeKey } from './revoke-key.ts';
-export { type DemoCredentials, type SeedDemoDeps, seedDemo } from './seed-demo.ts';
-export { setPartnerStatus } from './set-partner-status.ts';
+export { type DemoCredentials, seedDemo } from './seed-demo.ts';

@@ -18,7 +18,7 @@ export interface DemoCredentials {
   tokenPoolId: string;
 }
 
-export interface SeedDemoDeps {
+interface SeedDemoDeps {
   sql: Sql;
   clock: Clock;
   ids: Ids;

@@ -17,7 +17,7 @@ export interface SignatureHint {
 }
 
 /** The request of a refused signature. */
-export interface RefusedRequest {
+interface RefusedRequest {
   parts: SignedParts;
   signature: string;
   rawBody: Uint8Array | undefined;
