@@ -1,7 +1,7 @@
 // `npm start`: builds what is missing or older than its sources, then becomes the server. The server runs in this very process, so that
 // a Ctrl-C or a SIGTERM reaches it without a go-between.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -21,9 +21,13 @@ function newest(folder) {
   return latest;
 }
 
+function notesOf(project) {
+  return join(ROOT, project, 'tsconfig.tsbuildinfo');
+}
+
 /** The compiler writes its notes anew with every build, unlike the files that came out the same. */
 function builtAt(project) {
-  const notes = join(ROOT, project, 'tsconfig.tsbuildinfo');
+  const notes = notesOf(project);
   const entry = project === 'server' ? MAIN : join(ROOT, project, 'dist', 'index.js');
   return existsSync(notes) && existsSync(entry) ? statSync(notes).mtimeMs : undefined;
 }
@@ -49,7 +53,10 @@ function build(what) {
     cwd: ROOT,
     stdio: 'inherit',
   });
-  if (status !== 0) process.exit(1);
+  if (status === 0) return;
+  // The compiler also writes down a build with errors, and the next start must not take that for done.
+  for (const project of PROJECTS) rmSync(notesOf(project), { force: true });
+  process.exit(1);
 }
 
 const what = existsSync(join(ROOT, 'server', 'src')) ? whatToBuild() : undefined;

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { firstReward } from '../../src/announce.ts';
 import { processVariables } from '../../src/config.ts';
 import { removeEmbeddedPostgres } from '../../src/platform/embedded-postgres/index.ts';
@@ -15,6 +15,9 @@ import { findPostmaster, type Postmaster } from '../../src/platform/embedded-pos
 import { callAsDemo, readDemoCredentials, ServerProcess } from '../server-process.ts';
 
 const run = promisify(execFile);
+
+// Each test starts servers; on a busy machine that takes its time.
+vi.setConfig({ testTimeout: 60_000 });
 
 let parent: string;
 /** Has had a first start; most tests only need the next one. */

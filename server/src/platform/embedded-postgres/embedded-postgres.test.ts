@@ -4,7 +4,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } fr
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { connect } from '../db.ts';
 import { waitForEnd } from '../running-process.ts';
 import { removeEmbeddedPostgres, runningEmbeddedPostgresUrl, startEmbeddedPostgres } from './index.ts';
@@ -13,21 +13,41 @@ import { findPostmaster, type Postmaster, stopPostmaster } from './postmaster.ts
 
 const SETTINGS = { fsync: 'off', shared_buffers: '16MB' };
 
+// Each test starts servers; on a busy machine that takes its time.
+vi.setConfig({ testTimeout: 60_000 });
+
 let parent: string;
+/** Has a cluster already; for the tests that are not about making one. */
+let initialised: string;
 let dataDir: string;
 let stranger: ChildProcess | undefined;
 
-beforeEach(async () => {
+beforeAll(async () => {
   parent = await mkdtemp(join(tmpdir(), 'sir-embedded-'));
-  dataDir = join(parent, 'data');
-  await mkdir(dataDir, { mode: 0o700 });
+  initialised = await newDataDir('initialised');
+  const postgres = await startEmbeddedPostgres({ dataDir: initialised, settings: SETTINGS });
+  await ask(postgres.url, 'create table kept as select 42 as answer');
+  await postgres.stop();
+});
+beforeEach(() => {
+  dataDir = initialised;
 });
 afterEach(async () => {
   stranger?.kill('SIGKILL');
   stranger = undefined;
+  const running = await findPostmaster(await clusterFolder());
+  if (running !== undefined) await stopPostmaster(running);
+});
+afterAll(async () => {
   for (const name of await readdir(parent)) await removeEmbeddedPostgres(join(parent, name));
   await rm(parent, { recursive: true, force: true });
 });
+
+async function newDataDir(name: string): Promise<string> {
+  const path = join(parent, name);
+  await mkdir(path, { mode: 0o700 });
+  return path;
+}
 
 async function start(): Promise<{ url: string; adopted: boolean; postmaster: Postmaster; steps: string[] }> {
   const steps: string[] = [];
@@ -65,6 +85,7 @@ async function ask<Row>(url: string, query: string): Promise<Row | undefined> {
 }
 
 test('a first start makes a private UTF-8 database that is durable by default and listens on the loopback alone', async () => {
+  dataDir = await newDataDir('first');
   const { url } = await startEmbeddedPostgres({ dataDir });
   const row = await ask<Record<string, string>>(
     url,
@@ -95,7 +116,6 @@ test('a first start makes a private UTF-8 database that is durable by default an
 
 test('a second start finds the data at the same address', async () => {
   const first = await start();
-  await ask(first.url, 'create table kept as select 42 as answer');
   await stopPostmaster(first.postmaster);
   expect(await runningEmbeddedPostgresUrl(dataDir)).toBeUndefined();
   const second = await start();
@@ -123,7 +143,6 @@ test('a left-over that hangs is stopped and started anew', async () => {
 
 test('after PostgreSQL itself was killed the next start recovers, also when a stranger has its process id by now', async () => {
   const first = await start();
-  await ask(first.url, 'create table kept as select 42 as answer');
   await kill(first.postmaster);
   const second = await start();
   expect(await ask(second.url, 'select answer from kept')).toEqual({ answer: 42 });
@@ -150,6 +169,7 @@ test('a port that somebody else took meanwhile is given up', async () => {
 });
 
 test('what a start killed during the creation left is cleared away', async () => {
+  dataDir = await newDataDir('killed');
   const first = await start();
   await stopPostmaster(first.postmaster);
   const cluster = await clusterFolder();
@@ -161,16 +181,18 @@ test('what a start killed during the creation left is cleared away', async () =>
 });
 
 test('a lost password or a cluster of another version is told in one sentence', async () => {
+  dataDir = await newDataDir('version');
   const first = await start();
   await stopPostmaster(first.postmaster);
-  await rename(join(dataDir, 'postgres-password'), join(parent, 'data', 'lost'));
+  await rename(join(dataDir, 'postgres-password'), join(dataDir, 'lost'));
   await expect(start()).rejects.toThrow(/^The password of the database in .* is missing: put .* back\.$/);
-  await rename(join(parent, 'data', 'lost'), join(dataDir, 'postgres-password'));
+  await rename(join(dataDir, 'lost'), join(dataDir, 'postgres-password'));
   await writeFile(join(await clusterFolder(), 'PG_VERSION'), '17\n');
   await expect(start()).rejects.toThrow(/^The database in .* was made by PostgreSQL 17, and this is 18\.$/);
 });
 
 test('a deleted data folder means a fresh start', async () => {
+  dataDir = await newDataDir('deleted');
   const first = await start();
   const cluster = await clusterFolder();
   await ask(first.url, 'create table kept as select 42 as answer');
@@ -185,6 +207,7 @@ test('a deleted data folder means a fresh start', async () => {
 });
 
 test('a moved data folder takes its database along; as root, a copy without its database is refused', async () => {
+  dataDir = await newDataDir('original');
   const first = await start();
   await ask(first.url, 'create table kept as select 42 as answer');
   const old = dataDir;

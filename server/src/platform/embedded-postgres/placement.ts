@@ -88,6 +88,7 @@ export async function placeCluster(
   await mkdir(OWN_FOLDERS, { recursive: true, mode: 0o755 });
   await followMovedDataFolder(dataFolder, ownFolder);
   const runAs = await prepareOwnFolder(ownFolder);
+  await nameDataFolder(ownFolder, dataFolder);
   const real = await realpath(ownFolder);
   return {
     clusterFolder: join(real, 'postgres'),
@@ -131,6 +132,13 @@ async function prepareOwnFolder(folder: string): Promise<RunAs> {
   await chmod(folder, 0o700);
   await lchown(folder, runAs.uid, runAs.gid);
   return runAs;
+}
+
+/** Tells an operator whose database this is. Made anew each time, so that it cannot be led elsewhere by a link of that account's. */
+async function nameDataFolder(ownFolder: string, dataFolder: string): Promise<void> {
+  const path = join(ownFolder, 'data-folder.txt');
+  await rm(path, { force: true });
+  await writeFile(path, `${dataFolder}\n`, { flag: 'wx' });
 }
 
 async function unprivilegedAccount(): Promise<RunAs> {
