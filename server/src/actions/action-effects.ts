@@ -60,8 +60,7 @@ export function actionEvents(
 ): NewEvent[] {
   const events: NewEvent[] = [];
   const told = new Set<string>();
-  for (const row of written) {
-    const { submission, decision } = row;
+  for (const { submission, decision } of written) {
     const { partnerId, environment, actionType, metadata } = submission;
     const tell = (type: NewEvent['type'], data: Record<string, unknown>) => {
       events.push({ partnerId, environment, id: ids.uuid(), type, data, createdAt });
@@ -85,8 +84,7 @@ export function actionEvents(
       });
       continue;
     }
-    const answer = submittedAnswer(row);
-    tell('action.completed', { ...answer, actionType, metadata });
+    tell('action.completed', { ...decision.answer, actionType, metadata });
     decision.distributions.forEach(({ transactionId, tokens }, index) => {
       if (transactionId === null) return;
       tell('transaction.completed', {
@@ -96,7 +94,7 @@ export function actionEvents(
         externalUserId: decision.users[index]?.externalUserId,
         actionId,
         actionType,
-        poolId: answer.poolId,
+        poolId: decision.answer?.poolId,
       });
     });
   }

@@ -151,6 +151,7 @@ export function decideSubmissions(
       createdAt: item.existing?.createdAt ?? now,
       users,
       distributions: rewarded ? distributionsOf(submission, users, evaluation.shares, ids, now) : [],
+      answer: undefined,
     };
   }
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { SubmitAction } from '@sirgiving/contract';
 import { decimalText } from '../platform/strict-json.ts';
 
@@ -58,7 +58,7 @@ export function canonicalLeaves(body: SubmitAction): Leaf[] {
 export function fingerprintOf(leaves: readonly Leaf[]): Buffer {
   let text = `${FINGERPRINT_VERSION}`;
   for (const [path, value] of leaves) text += `\n${path}=${value}`;
-  return createHash('sha256').update(text).digest();
+  return hash('sha256', text, 'buffer');
 }
 
 /**
@@ -66,13 +66,10 @@ export function fingerprintOf(leaves: readonly Leaf[]): Buffer {
  * without keeping the personal data itself. Those of an erased person's fields can be deleted by path.
  */
 export function saltedLeafHashes(leaves: readonly Leaf[], salt: Uint8Array): Record<string, string> {
+  const prefix = Buffer.from(salt).toString('hex');
   const hashes: Record<string, string> = {};
   for (const [path, value] of leaves) {
-    hashes[path] = createHash('sha256')
-      .update(salt)
-      .update(`${path}=${value}`)
-      .digest('hex')
-      .slice(0, LEAF_HASH_CHARACTERS);
+    hashes[path] = hash('sha256', `${prefix}${path}=${value}`).slice(0, LEAF_HASH_CHARACTERS);
   }
   return hashes;
 }

@@ -30,6 +30,8 @@ export interface Decision {
   createdAt: Date;
   users: UserRef[];
   distributions: StoredDistribution[];
+  /** Of a reward, once its users are known. */
+  answer: SubmittedAction | undefined;
 }
 
 /** One submission and what is known of it so far. */

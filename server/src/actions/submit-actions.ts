@@ -177,6 +177,9 @@ async function write(
   created: ReadonlySet<string>,
   now: Date,
 ): Promise<void> {
+  for (const row of written) {
+    if (row.decision.evaluation.outcome === 'rewarded') row.decision.answer = submittedAnswer(row);
+  }
   const fresh = written.filter(({ decision }) => decision.retryOf === undefined);
   const retries = written.filter(({ decision }) => decision.retryOf !== undefined);
   const claimed = Promise.all([insertActions(tx, fresh, now), updateFailedActions(tx, retries, now)]);
@@ -195,5 +198,6 @@ function resultOf({ submission, decision }: BoardItem): SubmissionResult {
     const extensions = { actionId: publicId('act', actionId) };
     return { kind: 'problem', problem: problem(evaluation.code, FAILURES[evaluation.code], { extensions }) };
   }
-  return { kind: 'completed', answer: submittedAnswer({ submission, decision }), replayed: false };
+  if (decision.answer === undefined) throw new Error(`${submission.idempotencyKey} was not written`);
+  return { kind: 'completed', answer: decision.answer, replayed: false };
 }
