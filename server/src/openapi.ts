@@ -1,5 +1,6 @@
 import { ProblemSchema } from '@sirgiving/contract';
 import type {
+  JsonSchema,
   MediaType,
   OpenApiDocument,
   Operation,
@@ -31,7 +32,7 @@ import {
   answerExamples,
   callsOf,
   noExamples,
-  pathExamples,
+  parameterExamples,
   type RecordedCall,
   type RecordedExamples,
   requestExamples,
@@ -103,7 +104,7 @@ function operation(route: DocumentedRoute, { schemas, errors, examples }: Buildi
   const calls = callsOf(examples, id);
   const answers = answerExamples(calls);
   const body = requestBody(endpoint, schemas, calls);
-  const inputs = parametersOf(endpoint, schemas, pathExamples(path, calls));
+  const inputs = parametersOf(endpoint, schemas, parameterExamples(path, calls));
   return {
     operationId: id,
     summary: endpoint.summary,
@@ -136,19 +137,24 @@ function parametersOf(
     if (declared === undefined) continue;
     const { properties = {}, required = [] } = schemas.inline(declared);
     for (const [name, { description, ...schema }] of Object.entries(properties)) {
-      const example = place === 'path' ? examples.get(name) : undefined;
+      const example = examples.get(name);
       inputs.push({
         name,
         in: place,
         required: place === 'path' || required.includes(name),
         ...(description === undefined ? {} : { description }),
         schema,
-        ...(example === undefined ? {} : { example }),
+        ...(example === undefined ? {} : { example: typed(example, schema.type) }),
       });
     }
   }
   if (endpoint.kind === 'keyed') inputs.push({ $ref: '#/components/parameters/IdempotencyKey' });
   return inputs;
+}
+
+/** A parameter as its schema has it: `5`, not `"5"`, where that is an integer. */
+function typed(text: string, type: JsonSchema['type']): string | number {
+  return type === 'integer' || type === 'number' ? Number(text) : text;
 }
 
 function requestBody(

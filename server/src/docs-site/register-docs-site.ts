@@ -42,9 +42,11 @@ const PAGE_FILES = [
   'icon.svg',
   'page.css',
   'layout.css',
+  'navigation.css',
   'reference.css',
   'operations.css',
   'try.css',
+  'try-outcome.css',
   'page.js',
   'elements.js',
   'keys.js',
@@ -86,7 +88,8 @@ const CONTENT_SECURITY_POLICY = [
 
 interface StoredFile {
   content: Buffer;
-  zipped: Buffer;
+  /** None for what is packed already. */
+  zipped: Buffer | undefined;
   etag: string;
   headers: Record<string, string>;
 }
@@ -96,7 +99,7 @@ function stored(path: string, given: string | Buffer): StoredFile {
   const digest = createHash('sha256').update(content).digest('base64url');
   return {
     content,
-    zipped: gzipSync(content),
+    zipped: extname(path) === '.woff2' ? undefined : gzipSync(content),
     etag: `W/"${digest.slice(0, 22)}"`,
     headers: {
       'content-type': CONTENT_TYPES[extname(path)] ?? 'application/octet-stream',
@@ -114,6 +117,6 @@ function stored(path: string, given: string | Buffer): StoredFile {
 function answer(request: FastifyRequest, reply: FastifyReply, file: StoredFile): FastifyReply {
   reply.headers({ ...file.headers, etag: file.etag });
   if (request.headers['if-none-match'] === file.etag) return reply.code(304).send();
-  const takesGzip = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '');
+  const takesGzip = file.zipped !== undefined && /\bgzip\b/.test(request.headers['accept-encoding'] ?? '');
   return takesGzip ? reply.header('content-encoding', 'gzip').send(file.zipped) : reply.send(file.content);
 }

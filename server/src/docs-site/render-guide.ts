@@ -25,8 +25,8 @@ export function renderGuide(site: DocsSite): Html {
 function introduction({ environment, document }: DocsSite): Html {
   const here =
     environment === 'sandbox'
-      ? 'This is a sandbox host: nothing here is worth real money.'
-      : 'This is a production host.';
+      ? 'This is a sandbox host: nothing here is worth real money. Everything on this page can be tried right here, against'
+      : 'This is a production host. What reads can be tried right here, against';
   return html`<section class="guide intro" id="introduction">
     <div class="intro-columns"><div>
       <p class="eyebrow">Partner API</p>
@@ -47,7 +47,7 @@ function introduction({ environment, document }: DocsSite): Html {
         <tr><th scope="row">Production</th><td><code>https://api.sirgiving.org</code></td><td><code>pk_live_…</code> <code>sk_live_…</code></td></tr>
       </tbody>
     </table></div>
-    <p class="muted">${here} Everything on this page can be tried right here, against <code data-base-url>${document.servers[0]?.url}</code>.
+    <p class="muted">${here} <code data-base-url>${document.servers[0]?.url}</code>.
       The same in a file: <a href="/partner-api/openapi.json">openapi.json</a>.</p>
   </section>`;
 }
@@ -58,10 +58,10 @@ function exchange(document: OpenApiDocument): Html {
   const request = submit && firstExample(submit.requestBody?.content['application/json']);
   const answer = submit && firstExample(successOf(document, submit).response.content?.['application/json']);
   if (request === undefined || answer === undefined) return html``;
-  return html`<div class="panel exchange" role="img" aria-label="A purchase of 49.99 USD is answered with 50 tokens">
-    <figcaption><code>POST actions/submit</code></figcaption>
+  return html`<div class="panel exchange">
+    <p class="panel-head"><code>POST actions/submit</code></p>
     <pre><code>${highlightJson(some(request, ['idempotencyKey', 'actionType', 'amount', 'currency']))}</code></pre>
-    <figcaption><span><span class="status status-2">200</span> OK</span></figcaption>
+    <p class="panel-head"><span class="status status-2">200</span> OK</p>
     <pre><code>${highlightJson(some(answer, ['status', 'tokensDistributed']))}</code></pre>
   </div>`;
 }
@@ -149,7 +149,7 @@ function titleOf(id: string): string {
 /** Code with a button that copies it; `name` lets a test find the block and run it. */
 export function codePanel(title: string, code: Html, name?: string): Html {
   return html`<figure class="panel"><figcaption><span>${title}</span>
-    <button type="button" class="copy" data-copy hidden>Copy<span class="visually-hidden">: ${title}</span></button></figcaption>
+    <button type="button" class="copy" data-copy data-scripted>Copy<span class="visually-hidden">: ${title}</span></button></figcaption>
     <pre tabindex="0"${name === undefined ? '' : html` data-snippet="${name}"`}><code>${code}</code></pre></figure>`;
 }
 

@@ -1,4 +1,4 @@
-import type { JsonSchema, OpenApiDocument, Response } from '../openapi/document.ts';
+import type { JsonSchema, OpenApiDocument, Parameter, Response } from '../openapi/document.ts';
 import { highlightJson } from './highlight.ts';
 import { type Html, html } from './html.ts';
 import { inlineMarkdown, markdown } from './markdown.ts';
@@ -46,7 +46,7 @@ export function renderOperation(document: OpenApiDocument, documented: Documente
       ${answerFields(document, documented)}
       ${errorTable(document, documented)}
     </div>
-    <div class="operation-code">${requestPanel(documented)}${answerPanel(document, documented)}</div>
+    <div class="operation-code">${requestPanel(document, documented)}${answerPanel(document, documented)}</div>
   </section>`;
 }
 
@@ -112,7 +112,7 @@ function errorLine(document: OpenApiDocument, code: string): Html {
     <span><a href="#${code}"><code>${code}</code></a> ${entry?.title}</span></li>`;
 }
 
-function requestPanel({ method, path, operation, needs }: DocumentedOperation): Html {
+function requestPanel(document: OpenApiDocument, { method, path, operation, needs }: DocumentedOperation): Html {
   const body = firstExample(operation.requestBody?.content['application/json']);
   const key = needs === 'secret key' ? 'sk_test_…' : 'pk_test_… or sk_test_…';
   const headers =
@@ -124,9 +124,9 @@ function requestPanel({ method, path, operation, needs }: DocumentedOperation): 
 <span class="t-name">X-Signature</span>: <span class="t-comment">hex HMAC</span>`;
   return html`<figure class="panel">
     <figcaption><span>Request</span>
-      <button type="button" class="try" data-try="${operation.operationId}" hidden>Try it<span class="visually-hidden">: ${operation.summary}</span></button>
+      <button type="button" class="try" data-try="${operation.operationId}" data-scripted>Try it<span class="visually-hidden">: ${operation.summary}</span></button>
     </figcaption>
-    <pre tabindex="0"><code><span class="t-word">${method}</span> ${path}${headers}${
+    <pre tabindex="0"><code><span class="t-word">${method}</span> ${asSent(path, parametersOf(document, operation))}${headers}${
       body === undefined
         ? ''
         : html`
@@ -154,6 +154,18 @@ function answerPanel(document: OpenApiDocument, { operation }: DocumentedOperati
       <pre tabindex="0"><code>${highlightJson(value)}</code></pre>
     </details>`,
   )}</div>`;
+}
+
+/** The path of the recorded call. */
+function asSent(path: string, parameters: readonly Parameter[]): string {
+  const query = new URLSearchParams();
+  let sent = path;
+  for (const { name, in: place, example } of parameters) {
+    if (example === undefined) continue;
+    if (place === 'query') query.set(name, String(example));
+    else sent = sent.replace(`{${name}}`, encodeURIComponent(example));
+  }
+  return query.size === 0 ? sent : `${sent}?${query}`;
 }
 
 export function statusLine(status: string): string {

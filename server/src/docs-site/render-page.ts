@@ -8,7 +8,7 @@ import { guideSections, renderGuide } from './render-guide.ts';
 import { methodTag, renderOperation } from './render-operation.ts';
 import { renderTryDialog } from './render-try-dialog.ts';
 
-const STYLES = ['page', 'layout', 'reference', 'operations', 'try'];
+const STYLES = ['page', 'layout', 'navigation', 'reference', 'operations', 'try', 'try-outcome'];
 
 const FONTS = ['figtree', 'jetbrains-mono'];
 
@@ -56,10 +56,10 @@ export function renderPage(site: DocsSite): string {
 
 function topBar({ environment }: DocsSite): Html {
   return html`<header class="bar">
-    <button type="button" class="menu" aria-expanded="false" aria-controls="navigation" hidden><span class="menu-lines" aria-hidden="true"></span><span class="visually-hidden">Contents</span></button>
+    <button type="button" class="menu" aria-expanded="false" aria-controls="navigation" data-scripted><span class="menu-lines" aria-hidden="true"></span><span class="visually-hidden">Contents</span></button>
     <a class="brand" href="#introduction"><img src="/partner-api/icon.svg" alt="" width="26" height="26"><span>SIR Giving <span class="brand-part">Partner API</span></span></a>
     <span class="environment environment-${environment}">${environment === 'sandbox' ? 'Sandbox' : 'Production'}</span>
-    <button type="button" class="keys-button" data-keys hidden><span class="keys-dot" aria-hidden="true"></span><span data-keys-label>Enter keys</span></button>
+    <button type="button" class="keys-button" data-keys data-scripted><span class="keys-dot" aria-hidden="true"></span><span data-keys-label>Enter keys</span></button>
   </header>`;
 }
 
@@ -73,7 +73,7 @@ function navigation(document: OpenApiDocument, groups: readonly Group[]): Html {
       `${method} ${path} ${operation.summary} ${operation.operationId}`,
     );
   return html`<nav id="navigation" aria-label="Contents">
-    <div class="search" hidden><label class="visually-hidden" for="search">Search the contents</label>
+    <div class="search" data-scripted><label class="visually-hidden" for="search">Search the contents</label>
       <input id="search" type="search" placeholder="Search" autocomplete="off" spellcheck="false"><kbd aria-hidden="true">/</kbd></div>
     <p class="nav-empty" role="status" hidden></p>
     <div class="nav-groups">

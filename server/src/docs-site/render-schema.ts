@@ -51,6 +51,8 @@ export function typeName(document: OpenApiDocument, schema: JsonSchema): string 
   if (schema.type === 'object' && typeof schema.additionalProperties === 'object') {
     return `map of ${typeName(document, schema.additionalProperties)}`;
   }
+  const [valueOfAnyName] = Object.values(schema.patternProperties ?? {});
+  if (valueOfAnyName !== undefined) return `map of ${typeName(document, valueOfAnyName)}`;
   if (schema.format === 'date-time') return 'time';
   return Array.isArray(schema.type) ? schema.type.join(' or ') : (schema.type ?? 'any value');
 }

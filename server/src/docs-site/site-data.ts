@@ -58,7 +58,7 @@ function tryable(document: OpenApiDocument, { method, path, needs, operation }: 
       required: parameter.required,
       type: typeName(document, parameter.schema),
       ...(parameter.description === undefined ? {} : { description: parameter.description }),
-      ...(parameter.example === undefined ? {} : { example: parameter.example }),
+      ...(parameter.example === undefined ? {} : { example: String(parameter.example) }),
       ...(parameter.schema.enum === undefined ? {} : { options: parameter.schema.enum.map(String) }),
     })),
     ...(schema === undefined ? {} : { body: JSON.stringify(example ?? skeleton(document, schema), null, 2) }),

@@ -65,7 +65,7 @@ export interface Parameter {
   description?: string;
   schema: JsonSchema;
   /** What a recorded call had in this place. */
-  example?: string;
+  example?: string | number;
 }
 
 export interface Header {

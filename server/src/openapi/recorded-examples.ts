@@ -57,15 +57,15 @@ export function answerExamples(calls: readonly RecordedCall[]): Map<number, Reco
   return answers;
 }
 
-/** What the first call had in the places of the path's parameters; `template` is written as in the table of routes. */
-export function pathExamples(template: string, calls: readonly RecordedCall[]): Map<string, string> {
-  const names = template.split('/');
-  const values = calls[0]?.request.path.split('?', 1)[0]?.split('/') ?? [];
-  const parameters = names.flatMap((name, index): [string, string][] => {
+/** The parameters that the first call had, in path and query; `template` is the path as in the table of routes. */
+export function parameterExamples(template: string, calls: readonly RecordedCall[]): Map<string, string> {
+  const [path = '', query = ''] = calls[0]?.request.path.split('?') ?? [];
+  const values = path.split('/');
+  const inPath = template.split('/').flatMap((name, index): [string, string][] => {
     const value = values[index];
     return name.startsWith(':') && value !== undefined ? [[name.slice(1), decodeURIComponent(value)]] : [];
   });
-  return new Map(parameters);
+  return new Map([...inPath, ...new URLSearchParams(query)]);
 }
 
 /** Keys of OpenAPI examples are names; ours are made of the summaries. */

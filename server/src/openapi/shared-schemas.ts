@@ -11,6 +11,11 @@ export interface SharedSchemas {
   components(): Record<string, JsonSchema>;
 }
 
+/** Their schema takes anything, since the fault of one item must not refuse the whole: each is judged by this schema afterwards. */
+const ITEMS_JUDGED_ONE_BY_ONE: Record<string, Record<string, TSchema>> = {
+  BatchActions: { actions: contract.SubmitAction },
+};
+
 /**
  * Objects of the contract are recognised by their content: TypeBox copies a schema when it becomes optional, so that
  * identity would miss it. The name is the one that the contract exports it under.
@@ -25,7 +30,7 @@ export function sharedSchemas(): SharedSchemas {
     if (!found.has(name)) {
       // Entered first, so that a schema which contained itself would end here.
       found.set(name, {});
-      found.set(name, tidy(mapSubschemas(schema, visit)));
+      found.set(name, tidy(mapSubschemas(withItems(name, schema), visit)));
     }
     return { $ref: `#/components/schemas/${name}` };
   };
@@ -52,6 +57,15 @@ function isObjectSchema(value: unknown): value is TSchema {
   return (
     typeof value === 'object' && value !== null && 'properties' in value && Reflect.get(value, 'type') === 'object'
   );
+}
+
+function withItems(name: string, schema: JsonSchema): JsonSchema {
+  const items = ITEMS_JUDGED_ONE_BY_ONE[name] ?? {};
+  const properties = mapEntries(schema.properties ?? {}, (property, member) => {
+    const item = items[property];
+    return item === undefined ? member : { ...member, items: plain(item) };
+  });
+  return { ...schema, properties };
 }
 
 function plain(schema: TSchema): JsonSchema {
@@ -81,5 +95,9 @@ function tidy(schema: JsonSchema): JsonSchema {
 }
 
 function mapValues<T>(record: Record<string, T>, change: (value: T) => T): Record<string, T> {
-  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
+  return mapEntries(record, (_, value) => change(value));
+}
+
+function mapEntries<T>(record: Record<string, T>, change: (key: string, value: T) => T): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(key, value)]));
 }

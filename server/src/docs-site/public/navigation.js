@@ -8,8 +8,6 @@ const entries = [...navigation.querySelectorAll('li')];
 
 /** Search, the menu of small screens, and the mark of where the reader is. */
 export function startNavigation() {
-  find(navigation, '.search', HTMLElement).hidden = false;
-  menu.hidden = false;
   search.addEventListener('input', filter);
   search.addEventListener('keydown', searchKeys);
   document.addEventListener('keydown', pageKeys);
@@ -50,7 +48,7 @@ function searchKeys(event) {
 
 /** @param {KeyboardEvent} event */
 function pageKeys(event) {
-  if (document.querySelector('dialog[open]') !== null) return;
+  if (event.defaultPrevented || document.querySelector('dialog[open]') !== null) return;
   if (event.key === 'Escape' && menu.getAttribute('aria-expanded') === 'true') {
     showMenu(false);
     menu.focus();

@@ -4,13 +4,11 @@ import { startNavigation } from './navigation.js';
 import { openKeys, openOperation } from './request-form.js';
 
 startNavigation();
+// What needs a script had its place already, so that nothing moves when it appears.
+document.documentElement.classList.add('scripted');
 
 // The address under which this page was reached is the one whose commands work.
 for (const place of document.querySelectorAll('[data-base-url]')) place.textContent = location.origin;
-
-for (const button of document.querySelectorAll('button[data-copy], button[data-try], button[data-keys]')) {
-  button.removeAttribute('hidden');
-}
 
 document.addEventListener('click', (event) => {
   const button = event.target instanceof Element ? event.target.closest('button') : null;

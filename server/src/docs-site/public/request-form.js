@@ -25,6 +25,7 @@ let site;
 let operation;
 /** Raised with each change, so that a signature made for an earlier one is not shown over a later one. */
 let edition = 0;
+let isSending = false;
 
 prepareKeysForm(dialog);
 onKeysChanged(preview);
@@ -129,12 +130,14 @@ function inputField(input) {
 }
 
 /**
- * An example that is your own choice is filled in; an id that the server gave would be somebody else's.
+ * An example that is the reader's own choice is filled in; an id that the server gave would be somebody else's.
  * @param {import('./signed-request.js').Input} input
+ * @returns {Record<string, string>}
  */
-function startOf({ required, example = '' }) {
-  const isGiven = /^[a-z]+_[0-9a-z]{26}$/.test(example);
-  return { placeholder: isGiven ? example : required ? '' : 'optional', value: isGiven ? '' : example };
+function startOf({ in: place, required, example = '' }) {
+  const isOwnChoice = place === 'path' && !/^[a-z]+_[0-9a-z]{26}$/.test(example);
+  const hint = example === '' ? '' : `such as ${example}`;
+  return isOwnChoice ? { value: example } : { placeholder: hint || (required ? '' : 'optional') };
 }
 
 function filledIn() {
@@ -205,7 +208,7 @@ function bodyFaultNow() {
 }
 
 async function send() {
-  if (operation === undefined || sendButton.disabled) return;
+  if (operation === undefined || isSending) return;
   sendFault.textContent = '';
   const keys = currentKeys();
   if (keys === undefined && operation.needs !== 'nothing') return refuse('Enter your keys first.', '[data-key]');
@@ -219,14 +222,19 @@ async function send() {
   const filled = filledIn();
   if (filled === undefined) return;
   if ('fault' in filled) return refuse(filled.fault, `[name="${filled.input}"]`);
-  sendButton.disabled = true;
-  sendButton.textContent = 'Sending…';
+  showSending(true);
   try {
     await exchange(filled.request, keys);
   } finally {
-    sendButton.disabled = false;
-    sendButton.textContent = 'Send request';
+    showSending(false);
   }
+}
+
+/** A disabled button would lose the focus, and with it the keyboard. @param {boolean} sending */
+function showSending(sending) {
+  isSending = sending;
+  sendButton.setAttribute('aria-disabled', String(sending));
+  sendButton.textContent = sending ? 'Sending…' : 'Send request';
 }
 
 /**
