@@ -31,11 +31,10 @@ beforeAll(async () => {
 afterAll(() => app.close());
 
 test('the server answers as the committed examples say', async () => {
-  const committed = await readFile(EXAMPLES_FILE, 'utf8');
-  expect(
-    inLines(recorded),
-    `server/src/docs-site/examples.json differs from what the server answers. ${REGENERATE}`,
-  ).toBe(committed);
+  const committed: unknown = JSON.parse(await readFile(EXAMPLES_FILE, 'utf8'));
+  const why = `server/src/docs-site/examples.json differs from what the server answers. ${REGENERATE}`;
+  // By content: the formatter breaks its lines as it breaks those of every other file.
+  expect(inLines(recorded), why).toBe(inLines(committed));
 });
 
 test('the committed openapi.json is what the routes and schemas say', async () => {
