@@ -42,12 +42,12 @@ import { webhookOperations } from './openapi/webhook-operations.ts';
 import type { Endpoint } from './platform/endpoint.ts';
 
 export type { OpenApiDocument } from './openapi/document.ts';
-export { noExamples, type RecordedExamples, readRecordedExamples } from './openapi/recorded-examples.ts';
+export { readRecordedExamples } from './openapi/recorded-examples.ts';
 
 /** A line of the server's table of routes. */
-export type DocumentedRoute = readonly [method: string, path: string, scope: DocumentedScope, endpoint: Endpoint];
+type DocumentedRoute = readonly [method: string, path: string, scope: DocumentedScope, endpoint: Endpoint];
 
-export interface OpenApiSource {
+interface OpenApiSource {
   routes: readonly DocumentedRoute[];
   /** Where the API is; the two documented hosts when left out. */
   servers?: OpenApiDocument['servers'];

@@ -14,11 +14,6 @@ export function html(strings: TemplateStringsArray, ...values: Piece[]): Html {
   return new Html(text);
 }
 
-/** Markup of several pieces, with `separator` between them. */
-export function join(pieces: readonly Html[], separator = ''): Html {
-  return new Html(pieces.map((piece) => piece.text).join(separator));
-}
-
 export function escapeHtml(text: string): string {
   return text
     .replaceAll('&', '&amp;')

@@ -45,7 +45,7 @@ export function resolve<T extends object>(document: OpenApiDocument, value: T | 
   return found as T;
 }
 
-export function isReference(value: object): value is Reference {
+function isReference(value: object): value is Reference {
   return '$ref' in value && typeof value.$ref === 'string';
 }
 

@@ -55,7 +55,7 @@ export function methodTag(method: string): Html {
 }
 
 /** A path may break behind its slashes, so that it fits a phone. */
-export function breakable(path: string): Html[] {
+function breakable(path: string): Html[] {
   return path.split('/').map((segment, index) => html`${index === 0 ? '' : '/'}<wbr>${segment}`);
 }
 

@@ -17,7 +17,7 @@ export interface SiteData {
   operations: Record<string, TryableOperation>;
 }
 
-export interface TryableOperation {
+interface TryableOperation {
   method: string;
   path: string;
   summary: string;
