@@ -17,7 +17,7 @@ export interface OpenApiDocument {
   'x-error-catalog': Record<string, CatalogedError>;
 }
 
-export interface CatalogedError {
+interface CatalogedError {
   status: number;
   title: string;
   retryable: boolean;
