@@ -4,11 +4,10 @@ import { InvalidArgumentError, Option } from 'commander';
 /** `--json`: the result as one JSON object on standard output. */
 export const jsonOption = (): Option => new Option('--json', 'print the result as JSON');
 
-/** `--environment`: whose data; left out, that of SIR_ENVIRONMENT. */
-export const environmentOption = (): Option =>
-  new Option('--environment <name>', 'sandbox or production (default: SIR_ENVIRONMENT, else sandbox)').choices([
-    ...environments,
-  ]);
+/** `--environment`: whose data; left out, that of SIR_ENVIRONMENT where the description does not say otherwise. */
+export const environmentOption = (
+  description = 'sandbox or production (default: SIR_ENVIRONMENT, else sandbox)',
+): Option => new Option('--environment <name>', description).choices([...environments]);
 
 /** Reads a whole number of tokens above 0. */
 export function parseTokens(text: string): number {

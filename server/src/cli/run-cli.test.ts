@@ -3,6 +3,7 @@ import { PassThrough } from 'node:stream';
 import { WriteStream } from 'node:tty';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../test/test-database.ts';
+import { rowId } from '../platform/ids.ts';
 import { runCli } from './run-cli.ts';
 
 let database: TestDatabase;
@@ -165,6 +166,38 @@ describe('fund-pool', () => {
   );
 });
 
+describe('ledger verify', () => {
+  test('ends with 0 while all invariants hold, and with 3 naming the one that is broken', async () => {
+    const slug = await newPartner();
+    const { poolId } = await json(['fund-pool', '--partner', slug, '--tokens', '1000', '--create', 'Main']);
+    const verify = ['ledger', 'verify', '--partner', slug];
+    expect(await json(verify)).toMatchObject({ ok: true, checkedTransactions: 1, violations: {}, findings: [] });
+    const sound = await sirServer(verify);
+    expect(sound.output).toMatch(/^All invariants hold \(1 transactions in/);
+    expect(sound.notes).toContain('Checking I1');
+
+    const { sql } = database;
+    const pool = rowId('pool', String(poolId)) ?? '';
+    await sql`update ledger_accounts set balance = balance + 5 where id = ${pool}`;
+    const broken = await sirServer([...verify, '--json']);
+    expect(broken.code).toBe(3);
+    expect(JSON.parse(broken.output)).toMatchObject({ ok: false, violations: { I3: expect.any(Number) } });
+    const forPeople = await sirServer(verify);
+    expect(forPeople).toMatchObject({ code: 3, output: expect.stringContaining('I3 is broken') });
+
+    // Another partner, and the other environment of this one, are whole.
+    const other = ['ledger', 'verify', '--partner', await newPartner()];
+    expect(await sirServer(other)).toMatchObject({ code: 0 });
+    expect(await sirServer([...verify, '--environment', 'production'])).toMatchObject({ code: 0 });
+    await sql`update ledger_accounts set balance = balance - 5 where id = ${pool}`;
+    expect(await sirServer(['ledger', 'verify'])).toMatchObject({ code: 0 });
+  });
+
+  test('ends with 1 when it cannot be checked', async () => {
+    expect(await sirServer(['ledger', 'verify', '--partner', 'nobody'])).toMatchObject({ code: 1, output: '' });
+  });
+});
+
 describe('production data', () => {
   test.each([
     [['partners', 'create', '--name', 'Live']],
@@ -203,7 +236,15 @@ describe('exit codes', () => {
   });
 
   test('0 for help, with examples for every command', async () => {
-    const commands = [[], ['partners', 'create'], ['keys', 'create'], ['keys', 'revoke'], ['fund-pool'], ['migrate']];
+    const commands = [
+      [],
+      ['partners', 'create'],
+      ['keys', 'create'],
+      ['keys', 'revoke'],
+      ['fund-pool'],
+      ['ledger', 'verify'],
+      ['migrate'],
+    ];
     for (const command of commands) {
       const run = await sirServer([...command, '--help']);
       expect(run).toMatchObject({ code: 0, notes: '' });

@@ -7,12 +7,13 @@ import { examples } from './command-options.ts';
 import { fundPoolCommand } from './fund-pool.ts';
 import { keysCreate } from './keys-create.ts';
 import { keysRevoke } from './keys-revoke.ts';
+import { LedgerBroken, ledgerVerify } from './ledger-verify.ts';
 import { migrateCommand } from './migrate-command.ts';
 import { type CliSurroundings, CommandFailed } from './operator-context.ts';
 import { partnersCreate } from './partners-create.ts';
 
 /** What a command ends with. */
-const EXIT_CODES = { done: 0, failed: 1, wrongUsage: 2 } as const;
+const EXIT_CODES = { done: 0, failed: 1, wrongUsage: 2, ledgerBroken: 3 } as const;
 
 /** Runs one command of `sir-server` and answers its exit code. Nothing is thrown. */
 export async function runCli(args: readonly string[], surroundings: CliSurroundings): Promise<number> {
@@ -22,6 +23,7 @@ export async function runCli(args: readonly string[], surroundings: CliSurroundi
   } catch (error) {
     // Commander has written what there is to say, also when it was asked for help.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_CODES.done : EXIT_CODES.wrongUsage;
+    if (error instanceof LedgerBroken) return EXIT_CODES.ledgerBroken;
     surroundings.notes.write(`sir-server: ${sentence(error)}\n`);
     return EXIT_CODES.failed;
   }
@@ -36,14 +38,16 @@ function buildProgram(surroundings: CliSurroundings): Command {
         'partners create --name "Corner Bakery"',
         'keys create --partner corner-bakery --name "Shop server"',
         'fund-pool --partner corner-bakery --tokens 1000000 --create "Main pool"',
-      )}\n\nExit codes: 0 done, 1 failed, 2 wrong usage.`,
+        'ledger verify',
+      )}\n\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 the ledger is broken.`,
     );
   const partners = new Command('partners').description('Partners.').addCommand(partnersCreate(surroundings));
   const keys = new Command('keys')
     .description('Key pairs that requests are signed with.')
     .addCommand(keysCreate(surroundings))
     .addCommand(keysRevoke(surroundings));
-  for (const command of [partners, keys, fundPoolCommand(surroundings), migrateCommand(surroundings)]) {
+  const ledger = new Command('ledger').description('The book of all tokens.').addCommand(ledgerVerify(surroundings));
+  for (const command of [partners, keys, fundPoolCommand(surroundings), ledger, migrateCommand(surroundings)]) {
     program.addCommand(command);
   }
   throwInsteadOfExit(program, surroundings);
