@@ -1,2 +1,3 @@
 export { type ActionDependencies, actionEndpoints } from './routes.ts';
 export { SubmissionQueue, type SubmissionQueueOptions } from './submission-queue.ts';
+export { verifyTraces } from './verify-traces.ts';

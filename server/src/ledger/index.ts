@@ -13,3 +13,5 @@ export {
 } from './lock-book.ts';
 export { openPoolAccounts, openUserAccounts } from './open-accounts.ts';
 export { LedgerRuleBroken, postTransactions, type TransactionDraft } from './post-transactions.ts';
+export { type FindingList, type LedgerCheck, type Scope, within } from './verify/findings.ts';
+export { type VerificationReport, type VerifyOptions, verifyLedger } from './verify/verify-ledger.ts';

@@ -1,0 +1,188 @@
+import type { Environment } from '@sirgiving/contract';
+import type { Tx } from '../../platform/db.ts';
+import { type IdPrefix, publicId } from '../../platform/ids.ts';
+import { addAll, type FindingList, type LedgerCheck, type Scope, within } from './findings.ts';
+import { readInParts } from './read-in-parts.ts';
+
+/** I9: the positions of a partner and environment are 1, 2, 3 … up to its counter. */
+async function checkPositions(tx: Tx, scope: Scope, found: FindingList): Promise<void> {
+  await addAll(
+    found,
+    tx`
+    select 'I9' as invariant, v.partner_id as "partnerId", v.environment,
+      format('event position %s follows %s', v.position, v.position_before) as detail
+    from (
+      select v.partner_id, v.environment, v.position,
+        lag(v.position, 1, 0::bigint) over (partition by v.partner_id, v.environment order by v.position) as position_before
+      from events v
+      where ${within(tx, scope, 'v')}
+    ) v
+    where v.position <> v.position_before + 1`,
+  );
+  await addAll(
+    found,
+    tx`
+    select 'I9' as invariant, coalesce(c.partner_id, v.partner_id) as "partnerId", coalesce(c.environment, v.environment) as environment,
+      format('the event counter stands at %s, and the last event is %s', c.position, v.position) as detail
+    from (select * from event_counters c where ${within(tx, scope, 'c')}) c
+    full join (
+      select v.partner_id, v.environment, max(v.position) as position from events v
+      where ${within(tx, scope, 'v')}
+      group by v.partner_id, v.environment
+    ) v on v.partner_id = c.partner_id and v.environment = c.environment
+    where coalesce(c.position, 0) <> coalesce(v.position, 0)`,
+  );
+}
+
+/** A thing that has happened, or the event that tells of it. `detail` tells two events of one type about one thing apart. */
+interface Told {
+  partnerId: string;
+  environment: Environment;
+  type: string;
+  key: string;
+  detail: string;
+}
+
+/** Which kind of public id an event of a type carries. */
+const SUBJECT_PREFIXES: Readonly<Record<string, IdPrefix>> = {
+  'action.completed': 'act',
+  'action.failed': 'act',
+  'action.reversed': 'act',
+  'reward.redeemed': 'rdm',
+  'token_pool.funded': 'txn',
+  'transaction.completed': 'txn',
+  'user.created': 'usr',
+};
+
+/** What must have been told, in the order of partner, type and id; each once, but for a failure, which may be told again. */
+async function* readFacts(tx: Tx, scope: Scope): AsyncGenerator<Told[]> {
+  const query = tx`
+    select f.partner_id as "partnerId", f.environment, f.type, f.id as key, f.detail
+    from (
+      select a.partner_id, a.environment, 'action.completed' as type, a.id, '' as detail
+      from actions a where a.status <> 'FAILED' and ${within(tx, scope, 'a')}
+      union all
+      -- An action is processed anew only after it failed.
+      select a.partner_id, a.environment, 'action.failed', a.id, ''
+      from actions a where (a.status = 'FAILED' or a.attempts > 1) and ${within(tx, scope, 'a')}
+      union all
+      select r.partner_id, r.environment, 'action.reversed', r.action_id, r.answer->>'reversedTokens'
+      from reversals r where ${within(tx, scope, 'r')}
+      union all
+      select r.partner_id, r.environment, 'reward.redeemed', r.id, ''
+      from redemptions r where ${within(tx, scope, 'r')}
+      union all
+      select t.partner_id, t.environment, case when t.kind = 'ALLOCATION' then 'token_pool.funded' else 'transaction.completed' end, t.id, ''
+      from ledger_transactions t
+      where t.kind in ('ALLOCATION', 'REWARD', 'REVERSAL', 'REDEMPTION', 'EXPIRATION') and ${within(tx, scope, 't')}
+      union all
+      select u.partner_id, u.environment, 'user.created', u.id, ''
+      from partner_users u where ${within(tx, scope, 'u')}
+    ) f
+    order by f.partner_id, f.type collate "C", f.id, f.detail collate "C"`;
+  for await (const facts of readInParts<Told>(tx, 'facts', query)) {
+    yield facts.map((fact) => ({ ...fact, key: publicId(SUBJECT_PREFIXES[fact.type] ?? 'act', fact.key) }));
+  }
+}
+
+/** What was told, in the same order: a TypeID sorts like the UUID that it is made of. */
+function readEvents(tx: Tx, scope: Scope): AsyncIterable<Told[]> {
+  return readInParts<Told>(
+    tx,
+    'told',
+    tx`
+    select v.partner_id as "partnerId", v.environment, v.type, v.key, v.detail
+    from (
+      select v.partner_id, v.environment, v.type,
+        coalesce(v.data->>(case v.type
+          when 'reward.redeemed' then 'redemptionId'
+          when 'token_pool.funded' then 'transactionId'
+          when 'transaction.completed' then 'transactionId'
+          when 'user.created' then 'id'
+          else 'actionId' end), '') as key,
+        case when v.type = 'action.reversed' then coalesce(v.data->>'reversedTokens', '') else '' end as detail
+      from events v
+      where v.type = any(${Object.keys(SUBJECT_PREFIXES)}) and ${within(tx, scope, 'v')}
+    ) v
+    order by v.partner_id, v.type collate "C", v.key collate "C", v.detail collate "C"`,
+  );
+}
+
+/** Rows that come in parts, looked at one by one. */
+class Reading {
+  private readonly parts: AsyncIterator<Told[]>;
+  private part: readonly Told[] = [];
+  private at = 0;
+
+  constructor(parts: AsyncIterable<Told[]>) {
+    this.parts = parts[Symbol.asyncIterator]();
+  }
+
+  /** The row that is next; undefined at the end. */
+  get next(): Told | undefined {
+    return this.part[this.at];
+  }
+
+  /** Passes on. */
+  async advance(): Promise<void> {
+    this.at += 1;
+    if (this.at >= this.part.length) await this.fill();
+  }
+
+  async fill(): Promise<void> {
+    const { value, done } = await this.parts.next();
+    this.part = done === true ? [] : value;
+    this.at = 0;
+  }
+}
+
+/** The order of both streams, as one text. */
+function keyOf(row: Told | undefined): string | undefined {
+  return row === undefined ? undefined : `${row.partnerId} ${row.type} ${row.key} ${row.detail}`;
+}
+
+/**
+ * I9: everything that happened has its event and every event something that happened, and of I11 that the two are of one environment.
+ * They are read side by side in one order, so that nothing has to be kept.
+ */
+async function checkTold(tx: Tx, scope: Scope, found: FindingList): Promise<void> {
+  const facts = new Reading(readFacts(tx, scope));
+  const told = new Reading(readEvents(tx, scope));
+  await facts.fill();
+  await told.fill();
+  let last: string | undefined;
+  while (facts.next !== undefined || told.next !== undefined) {
+    const fact = facts.next;
+    const event = told.next;
+    const factKey = keyOf(fact);
+    const eventKey = keyOf(event);
+    const report = (invariant: 'I9' | 'I11', { partnerId, environment }: Told, detail: string) =>
+      found.add({ invariant, partnerId, environment, detail });
+    if (event !== undefined && eventKey === last) {
+      if (event.type !== 'action.failed') report('I9', event, `${event.type} of ${event.key} was told twice`);
+      await told.advance();
+    } else if (event === undefined || (factKey !== undefined && eventKey !== undefined && factKey < eventKey)) {
+      if (fact !== undefined) report('I9', fact, `${fact.type} of ${fact.key} was never told`);
+      await facts.advance();
+    } else if (fact === undefined || factKey !== eventKey) {
+      report('I9', event, `${event.type} tells of ${event.key || 'nothing'}, of which it is not true`);
+      await told.advance();
+    } else {
+      if (fact.environment !== event.environment) {
+        report('I11', fact, `${event.type} of ${fact.key} of ${fact.environment} was told to ${event.environment}`);
+      }
+      last = eventKey;
+      await facts.advance();
+      await told.advance();
+    }
+  }
+}
+
+/** What happened against what was told. */
+export const checkEvents: LedgerCheck = {
+  invariants: ['I9', 'I11'],
+  run: async (tx, scope, found) => {
+    await checkPositions(tx, scope, found);
+    await checkTold(tx, scope, found);
+  },
+};
