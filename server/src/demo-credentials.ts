@@ -22,7 +22,7 @@ export async function keepDemoCredentials(
   // With DATABASE_URL nothing else has made the folder.
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const kept = await readCredentials(path);
-  const issued = await seedDemo(deps, { credentialsAreKept: kept !== undefined });
+  const issued = await seedDemo(deps, { keptPublicKey: kept?.publicKey });
   const credentials = issued ?? kept;
   if (credentials === undefined) throw new Error('the demo partner has no credentials');
   if (issued !== undefined || kept?.baseUrl !== baseUrl) {

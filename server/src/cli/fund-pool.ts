@@ -1,10 +1,9 @@
 import type { Environment } from '@sirgiving/contract';
 import { Command, Option } from 'commander';
-import { findDefaultPoolId } from '../partners/index.ts';
 import type { Tx } from '../platform/db.ts';
 import type { Tenant } from '../platform/endpoint.ts';
 import { publicId, rowId } from '../platform/ids.ts';
-import { createPool, fundPool } from '../pools/index.ts';
+import { createPool, findDefaultPoolId, fundPool } from '../pools/index.ts';
 import { environmentOption, examples, jsonOption, parseName, parseTokens } from './command-options.ts';
 import { getPartner } from './get-partner.ts';
 import {

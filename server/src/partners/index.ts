@@ -8,6 +8,6 @@ export {
 export { createKey, type IssuedKey } from './create-key.ts';
 export { createPartner } from './create-partner.ts';
 export type { Partner, PartnerStatus, Tier } from './partner.ts';
-export { findDefaultPoolId, findKey, findPartner } from './queries.ts';
+export { findKey, findPartner } from './queries.ts';
 export { revokeKey } from './revoke-key.ts';
 export { type DemoCredentials, seedDemo } from './seed-demo.ts';

@@ -1,6 +1,5 @@
 import type { Environment } from '@sirgiving/contract';
 import type { Queryable } from '../platform/db.ts';
-import type { Tenant } from '../platform/endpoint.ts';
 import { rowId } from '../platform/ids.ts';
 import { credentialHash } from './create-key.ts';
 import type { Partner } from './partner.ts';
@@ -40,10 +39,11 @@ export async function findKey(sql: Queryable, idOrPublicKey: string): Promise<Ke
   return row;
 }
 
-/** The row id of the pool that a partner's actions draw from, if it has one in the environment. */
-export async function findDefaultPoolId(sql: Queryable, tenant: Tenant): Promise<string | undefined> {
-  const [row] = await sql<{ id: string }[]>`
-    select id from token_pools
-    where partner_id = ${tenant.partnerId} and environment = ${tenant.environment} and is_default`;
-  return row?.id;
+/** Whether a key pair of this partner works as things are: not revoked, deactivated or expired. */
+export async function worksAsKey(sql: Queryable, partnerId: string, publicKey: string, now: Date): Promise<boolean> {
+  const rows = await sql`
+    select from api_keys
+    where partner_id = ${partnerId} and public_key = ${publicKey} and is_active and revoked_at is null
+      and (expires_at is null or expires_at > ${now})`;
+  return rows.length > 0;
 }

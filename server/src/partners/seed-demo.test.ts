@@ -11,8 +11,8 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-const seed = (credentialsAreKept: boolean) =>
-  seedDemo({ sql: database.sql, clock: systemClock, ids: randomIds, secretBox: testSecretBox }, { credentialsAreKept });
+const seed = (keptPublicKey?: string) =>
+  seedDemo({ sql: database.sql, clock: systemClock, ids: randomIds, secretBox: testSecretBox }, { keptPublicKey });
 
 const worksFor = async (credentials: DemoCredentials) => {
   const keys = { ...credentials, id: '' };
@@ -22,7 +22,7 @@ const worksFor = async (credentials: DemoCredentials) => {
 
 test('the demo partner is made once with a funded pool, and its credentials anew only when they are lost', async () => {
   // Two processes that start at once.
-  const starts = await Promise.all([seed(false), seed(false)]);
+  const starts = await Promise.all([seed(), seed()]);
   const [first, second] = starts;
   if (first === undefined || second === undefined) throw new Error('no credentials');
   expect(first).toEqual({
@@ -37,8 +37,8 @@ test('the demo partner is made once with a funded pool, and its credentials anew
   expect(second.tokenPoolId).toBe(first.tokenPoolId);
   expect(second.secretKey).not.toBe(first.secretKey);
 
-  expect(await seed(true)).toBeUndefined();
-  const renewed = await seed(false);
+  expect(await seed(first.publicKey)).toBeUndefined();
+  const renewed = await seed();
   expect(renewed).toMatchObject({ partner: first.partner, tokenPoolId: first.tokenPoolId });
 
   const tenant = { partnerId: rowId('ptn', first.partner.id), environment: 'sandbox' };
@@ -49,13 +49,16 @@ test('the demo partner is made once with a funded pool, and its credentials anew
     select p.is_default, a.balance from token_pools p join ledger_accounts a on a.partner_id = p.partner_id and a.id = p.id`;
   expect([...pools]).toEqual([{ is_default: true, balance: 1_000_000 }]);
   expect(await database.sql`select environment from api_keys`).toHaveLength(3);
+
+  await database.sql`update api_keys set revoked_at = now() where public_key = ${first.publicKey}`;
+  expect(await seed(first.publicKey)).toMatchObject({ partner: first.partner });
 });
 
 test('credentials of a lost database are no reason to go without: a new partner always gets some', async () => {
   const other = await createTestDatabase();
   try {
     const deps = { sql: other.sql, clock: systemClock, ids: randomIds, secretBox: testSecretBox };
-    expect(await seedDemo(deps, { credentialsAreKept: true })).toBeDefined();
+    expect(await seedDemo(deps, { keptPublicKey: `pk_test_${'0'.repeat(64)}` })).toBeDefined();
   } finally {
     await other.drop();
   }

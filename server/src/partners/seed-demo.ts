@@ -2,11 +2,11 @@ import type { Clock } from '../platform/clock.ts';
 import type { Sql, Tx } from '../platform/db.ts';
 import { type Ids, publicId } from '../platform/ids.ts';
 import type { SecretBox } from '../platform/secret-box.ts';
-import { createPool, fundPool } from '../pools/index.ts';
+import { createPool, findDefaultPoolId, fundPool } from '../pools/index.ts';
 import { createKey } from './create-key.ts';
 import { createPartner } from './create-partner.ts';
 import type { Partner } from './partner.ts';
-import { findDefaultPoolId, findPartner } from './queries.ts';
+import { findPartner, worksAsKey } from './queries.ts';
 
 /** What the data folder's `credentials.json` says about the demo partner. Ids are public ids. */
 export interface DemoCredentials {
@@ -33,18 +33,19 @@ const environment = 'sandbox';
 
 /**
  * Creates the sandbox demo partner with a token pool of 1,000,000 SIR, once per database, all in one transaction. A key pair is issued
- * together with the partner, and anew when `credentialsAreKept` is false, since secrets cannot be read again. Answers what to write
- * down, undefined when there is nothing new.
+ * together with the partner, and anew when the one that was written down is lost or works no more, since secrets cannot be read again.
+ * Answers what to write down, undefined when there is nothing new.
  */
 export async function seedDemo(
   deps: SeedDemoDeps,
-  options: { credentialsAreKept: boolean },
+  options: { keptPublicKey: string | undefined },
 ): Promise<DemoCredentials | undefined> {
   const { sql, clock, ids, secretBox } = deps;
   const now = clock.now();
   return sql.begin(async (tx) => {
     const { partner, isNew } = await findOrCreateDemo(tx, ids, now);
-    if (!isNew && options.credentialsAreKept) return undefined;
+    const kept = options.keptPublicKey;
+    if (kept !== undefined && (await worksAsKey(tx, partner.id, kept, now))) return undefined;
     const wanted = { partnerId: partner.id, environment, name: 'Demo key', createdAt: now } as const;
     const { publicKey, secretKey, hmacSecret } = await createKey(tx, ids, secretBox, wanted);
     const poolId = isNew ? await createDemoPool(tx, ids, partner.id, now) : await findDemoPool(tx, partner.id);

@@ -18,6 +18,8 @@ const LOCK_TIMEOUT_MILLISECONDS = 5_000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MILLISECONDS = 10_000;
 const CONNECTION_CHECK_INTERVAL_MILLISECONDS = 2_000;
 const CONNECT_TIMEOUT_SECONDS = 5;
+/** The driver's own waits grow to 20 s: far too long after a database that was away for a minute. */
+const MAX_RECONNECT_WAIT_SECONDS = 1;
 
 function exactInteger(text: string): number {
   const value = Number(text);
@@ -33,6 +35,7 @@ export function connect(url: string, options: ConnectOptions): Sql {
   return postgres(url, {
     max: options.max,
     connect_timeout: CONNECT_TIMEOUT_SECONDS,
+    backoff: (retries) => Math.min(retries * 0.1, MAX_RECONNECT_WAIT_SECONDS),
     onnotice: () => {},
     ...(options.onClose === undefined ? {} : { onclose: options.onClose }),
     connection: {
@@ -52,9 +55,4 @@ export function connect(url: string, options: ConnectOptions): Sql {
 /** The SQLSTATE of a database error, undefined for anything else (a lost connection, a bug). */
 export function sqlState(error: unknown): string | undefined {
   return error instanceof postgres.PostgresError ? error.code : undefined;
-}
-
-/** The name of the constraint that a database error is about, if it is about one. */
-export function violatedConstraint(error: unknown): string | undefined {
-  return error instanceof postgres.PostgresError ? error.constraint_name : undefined;
 }

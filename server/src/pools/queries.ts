@@ -68,3 +68,11 @@ export async function listPools(
   ]);
   return pageOf(request, rows, presentPool, counted[0]?.total);
 }
+
+/** The row id of the pool that a partner's actions draw from, if it has one in the environment. */
+export async function findDefaultPoolId(sql: Queryable, tenant: Tenant): Promise<string | undefined> {
+  const [row] = await sql<{ id: string }[]>`
+    select id from token_pools
+    where partner_id = ${tenant.partnerId} and environment = ${tenant.environment} and is_default`;
+  return row?.id;
+}

@@ -14,7 +14,7 @@ import { callAsDemo, readDemoCredentials, ServerProcess } from '../server-proces
 import { type Received, type Receiver, startReceiver } from '../webhook-receiver.ts';
 
 const run = promisify(execFile);
-const FIRST_REQUEST = fileURLToPath(new URL('./first-request.sh', import.meta.url));
+const FIRST_REQUEST = fileURLToPath(new URL('../documented-first-request.sh', import.meta.url));
 const SHELL_TOOLS = ['bash', 'shasum', 'openssl', 'curl'];
 const missing = SHELL_TOOLS.filter((tool) => spawnSync('which', [tool]).status !== 0);
 const variables = processVariables();
