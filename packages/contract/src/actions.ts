@@ -128,11 +128,15 @@ export const batchItemStatuses = [
   'UNKNOWN',
   'NOT_ATTEMPTED',
 ] as const;
+export const BatchItemProblem = Type.Object(
+  { ...ProblemSchema.properties, actionId: Type.Optional(Id('act')) },
+  { description: 'Why an item was not rewarded; a 402 names the action that is kept as FAILED.' },
+);
 export const BatchResult = Type.Object({
   index: Type.Integer(),
   status: Type.Enum([...batchItemStatuses]),
   action: Type.Optional(SubmittedAction),
-  error: Type.Optional(ProblemSchema),
+  error: Type.Optional(BatchItemProblem),
 });
 export type BatchResult = Static<typeof BatchResult>;
 

@@ -15,6 +15,7 @@ export const CreateWebhook = Type.Object({
       Type.String({ maxLength: 1024, pattern: '^[\\x20-\\x7e]*$' }),
       {
         maxProperties: MAX_CUSTOM_HEADERS,
+        additionalProperties: false,
         description: 'Sent with each delivery; values are never shown again.',
       },
     ),

@@ -262,6 +262,14 @@ describe('POST actions/batch', () => {
       ).status,
     ).toBe(400);
   });
+
+  test('names the action of an item that is kept as FAILED', async () => {
+    const partner = await app.newPartner({ poolTokens: 10 });
+    const { body } = await batch([action('short', { amount: 11 })], 'independent', partner);
+    const [{ status, error } = {}] = body.results as { status: string; error: Record<string, unknown> }[];
+    expect({ status, code: error?.code }).toEqual({ status: 'FAILED', code: 'INSUFFICIENT_POOL' });
+    expect((await get(`/v1/partner/actions/${error?.actionId}`, partner)).body.status).toBe('FAILED');
+  });
 });
 
 describe('POST actions/:id/reverse', () => {

@@ -1,4 +1,11 @@
-import { ActionListQuery, CreateUser, ReverseAction, SubmitAction, UserParams } from '@sirgiving/contract';
+import {
+  ActionListQuery,
+  CreateUser,
+  CreateWebhook,
+  ReverseAction,
+  SubmitAction,
+  UserParams,
+} from '@sirgiving/contract';
 import Type from 'typebox';
 import { describe, expect, test } from 'vitest';
 import { type Endpoint, endpoint } from './endpoint.ts';
@@ -152,6 +159,12 @@ describe('unknown fields', () => {
     expect(errors).toEqual([
       { path: `/metadata/${'x'.repeat(41)}`, message: 'has a name that must be at most 40 characters' },
     ]);
+    const webhook = { url: 'https://shop.example.com/', receiveAllEvents: true };
+    const named = compileValueCheck(CreateWebhook, true)({ ...webhook, headers: { Fine: 'x', 'not a name': 7 } });
+    expect(named).toEqual({
+      errors: [{ path: '/headers/not a name', message: 'has a name that is not allowed here' }],
+      ignored: [],
+    });
   });
 
   test('make a header of percent-encoded pointers, at most 20 and 1 kB', () => {
@@ -184,6 +197,17 @@ describe('a query string', () => {
     expect(bad('limit=101')).toEqual([{ path: 'limit', message: 'must be at most 100' }]);
     expect(bad('limit=')).toEqual([{ path: 'limit', message: 'must be a whole number' }]);
     expect(bad('createdAfter=2026-02-30T00:00:00Z')?.[0]?.path).toBe('createdAfter');
+  });
+
+  test('with a number that is not finite, or larger than can be kept exactly, is 400', () => {
+    const counted = endpoint(
+      { summary: '', query: Type.Object({ after: Type.Integer({ minimum: 0 }) }), status: 200, errors: [] },
+      nothing,
+    );
+    expect(bad('limit=1e400')).toEqual([{ path: 'limit', message: 'is too large a number' }]);
+    expect(bad('limit=-1e400')).toEqual([{ path: 'limit', message: 'is too large a number' }]);
+    expect(bad('after=9007199254740993', compileRequestChecks(counted))?.[0]?.message).toBe('is too large a number');
+    expect(compileRequestChecks(counted).readQuery('after=9007199254740991')).toEqual({ after: 9007199254740991 });
   });
 
   test('with a name twice, a list, or what is not percent-encoded UTF-8 is 400', () => {

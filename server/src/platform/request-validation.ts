@@ -135,10 +135,19 @@ function compileQueryReader(schema: TSchema | undefined): RequestChecks['readQue
   const emptyIsFine = validate({});
   return (text) => {
     if (text === '' && emptyIsFine) return NO_QUERY;
-    const query = parseQuery(text);
+    const query: Record<string, unknown> = parseQuery(text);
     if (!validate(query)) throw queryProblem(validate);
+    refuseInexactNumbers(query);
     return query;
   };
+}
+
+/** The validator lets infinity (`1e400`) pass every limit, and past 2^53 a number is no longer the one that was sent. */
+function refuseInexactNumbers(query: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(query)) {
+    if (typeof value !== 'number' || Math.abs(value) <= Number.MAX_SAFE_INTEGER) continue;
+    throw badParameter(name, 'is too large a number');
+  }
 }
 
 function queryProblem(validate: ValidateFunction): Error {
