@@ -18,7 +18,8 @@ export function createStarted(log: Logger): Started {
   const run = async () => {
     for (let step = steps.pop(); step !== undefined; step = steps.pop()) {
       try {
-        if (!(await endsInTime(step.stop(), step.limitMilliseconds))) log.warn({ step: step.name }, 'not stopped in time');
+        if (!(await endsInTime(step.stop(), step.limitMilliseconds)))
+          log.warn({ step: step.name }, 'not stopped in time');
       } catch (error) {
         log.error({ step: step.name, err: error }, 'not stopped cleanly');
       }
