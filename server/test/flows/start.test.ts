@@ -8,10 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { firstReward } from '../../src/announce.ts';
-import { processVariables } from '../../src/config.ts';
 import { removeEmbeddedPostgres } from '../../src/platform/embedded-postgres/index.ts';
 import { readNote } from '../../src/platform/embedded-postgres/placement.ts';
 import { findPostmaster, type Postmaster } from '../../src/platform/embedded-postgres/postmaster.ts';
+import { findProgram, testWithTools } from '../needed-tool.ts';
 import { callAsDemo, readDemoCredentials, ServerProcess } from '../server-process.ts';
 
 const run = promisify(execFile);
@@ -58,22 +58,6 @@ async function modeOf(...path: string[]): Promise<string> {
   return ((await stat(join(dataDir, ...path))).mode & 0o777).toString(8);
 }
 
-async function isThere(tool: string): Promise<boolean> {
-  const found = await run('/bin/sh', ['-c', `command -v ${tool}`]).catch(() => undefined);
-  return found !== undefined;
-}
-
-/** A tool that npm cannot install: its test is skipped, named, on a developer's machine, and fails in CI. */
-async function missingTools(tools: readonly string[]): Promise<string | undefined> {
-  const missing: string[] = [];
-  for (const tool of tools) if (!(await isThere(tool))) missing.push(tool);
-  if (missing.length === 0) return undefined;
-  const text = `not installed: ${missing.join(', ')}`;
-  // Not zsh: it is the shell of macOS and seldom there elsewhere, where bash has tried the same lines.
-  if (processVariables().CI === 'true' && missing.some((tool) => tool !== 'zsh')) throw new Error(text);
-  return text;
-}
-
 /** One clear sentence on stderr, exit code 1, no stack. */
 async function expectRefusal(server: ServerProcess, sentence: RegExp): Promise<void> {
   const { status, stderr } = await server.exited;
@@ -104,23 +88,27 @@ test('a first start serves a demo partner, a second finds what it did, and both 
   expect(await second.exited).toMatchObject({ status: 0, stderr: '' });
 });
 
-test.for(['bash', 'zsh'])('the printed block rewards an action when it is pasted into %s', async (shell, { skip }) => {
-  const missing = await missingTools([shell, 'openssl', 'curl']);
-  skip(missing !== undefined, missing);
-  const server = start();
-  await server.ready();
-  const block = firstReward(join(dataDir, 'credentials.json'));
-  expect(server.output).toContain(block);
-  const { stdout, stderr } = await run(shell, ['-c', block]);
-  expect(stderr).toBe('');
-  const [user, action, balance] = stdout
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
-  expect(user).toMatchObject({ id: expect.stringMatching(/^usr_/), firstName: 'Jane' });
-  expect(action).toMatchObject({ status: 'COMPLETED', tokensDistributed: 50 });
-  expect(balance).toMatchObject({ externalUserId: user.externalUserId, available: 50 });
-});
+const pasteTools = { openssl: findProgram('openssl'), curl: findProgram('curl') };
+for (const shell of ['bash', 'zsh']) {
+  testWithTools({ ...pasteTools, [shell]: findProgram(shell) })(
+    `the printed block rewards an action when it is pasted into ${shell}`,
+    async () => {
+      const server = start();
+      await server.ready();
+      const block = firstReward(join(dataDir, 'credentials.json'));
+      expect(server.output).toContain(block);
+      const { stdout, stderr } = await run(shell, ['-c', block]);
+      expect(stderr).toBe('');
+      const [user, action, balance] = stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+      expect(user).toMatchObject({ id: expect.stringMatching(/^usr_/), firstName: 'Jane' });
+      expect(action).toMatchObject({ status: 'COMPLETED', tokensDistributed: 50 });
+      expect(balance).toMatchObject({ externalUserId: user.externalUserId, available: 50 });
+    },
+  );
+}
 
 test('after kill -9 of the whole process group the next start adopts the database with everything in it', async () => {
   const first = start();
