@@ -2,6 +2,7 @@ import type { Environment } from '@sirgiving/contract';
 import type { Logger } from 'pino';
 import type { Clock } from './platform/clock.ts';
 import type { Sql } from './platform/db.ts';
+import { Failpoints } from './platform/failpoints.ts';
 import { type GuardedHttp, guardedFetch } from './platform/guarded-fetch.ts';
 import { purgeIdempotentRequests } from './platform/idempotent-request.ts';
 import type { Ids } from './platform/ids.ts';
@@ -26,6 +27,8 @@ export interface WorkerDependencies {
   readonly http?: Pick<GuardedHttp, 'fetch'>;
   /** From 0 to below 1: spreads retries. Math.random when left out. */
   readonly random?: () => number;
+  /** For fault tests; none are armed when left out. */
+  readonly failpoints?: Failpoints;
 }
 
 export interface Worker {
@@ -48,6 +51,7 @@ export function startWorker(deps: WorkerDependencies): Worker {
     ...deps,
     http: deps.http ?? { fetch: guardedFetch },
     random: deps.random ?? Math.random,
+    failpoints: deps.failpoints ?? new Failpoints(undefined),
     leaseMilliseconds: deps.leaseMilliseconds ?? LEASE_MILLISECONDS,
   });
 

@@ -4,6 +4,7 @@ import pino from 'pino';
 import type { Clock } from '../src/platform/clock.ts';
 import { systemClock } from '../src/platform/clock.ts';
 import type { Sql } from '../src/platform/db.ts';
+import { Failpoints } from '../src/platform/failpoints.ts';
 import { guardedFetch } from '../src/platform/guarded-fetch.ts';
 import { randomIds, rowId } from '../src/platform/ids.ts';
 import { createSecretBox } from '../src/platform/secret-box.ts';
@@ -104,6 +105,7 @@ export function webhookMachinery(
     log: silentLog,
     allowInsecureLoopback: true,
     leaseMilliseconds: 2_000,
+    failpoints: new Failpoints(undefined),
     ...options,
   };
   const deliverer = new WebhookDeliverer(deps);

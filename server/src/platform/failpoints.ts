@@ -1,5 +1,15 @@
-/** The places of one batch at which the fault tests kill the process. */
-export type Failpoint = 'lock' | 'evaluate' | 'claim' | 'post' | 'events' | 'before_commit' | 'after_commit';
+/** The places of one batch, and of one webhook, at which the fault tests kill the process. */
+export type Failpoint =
+  | 'lock'
+  | 'evaluate'
+  | 'claim'
+  | 'post'
+  | 'events'
+  | 'before_commit'
+  | 'after_commit'
+  | 'webhook_before_send'
+  | 'webhook_after_send'
+  | 'webhook_reschedule';
 
 /**
  * Kills this process at a named place, so that tests can show what survives it. Armed by `SIR_FAILPOINT=name` or `name:n` (the n-th

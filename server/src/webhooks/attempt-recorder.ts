@@ -1,6 +1,4 @@
-import type { Environment } from '@sirgiving/contract';
-import type { Sql } from '../platform/db.ts';
-import { type Attempt, recordAttempts } from './record-attempts.ts';
+import { type Attempt, type RecordDependencies, recordAttempts } from './record-attempts.ts';
 
 /** Attempts of one partner that wait while those before them are being written. */
 interface Waiting {
@@ -16,13 +14,11 @@ const MAX_BATCH = 200;
  * endpoint costs one commit for many deliveries and an idle one waits for nothing.
  */
 export class AttemptRecorder {
-  readonly #sql: Sql;
-  readonly #environment: Environment;
+  readonly #deps: RecordDependencies;
   readonly #waiting = new Map<string, Waiting[]>();
 
-  constructor(sql: Sql, environment: Environment) {
-    this.#sql = sql;
-    this.#environment = environment;
+  constructor(deps: RecordDependencies) {
+    this.#deps = deps;
   }
 
   /** Resolves once the attempt is committed (or was found to be no longer ours). Rejects with the database's error. */
@@ -45,7 +41,7 @@ export class AttemptRecorder {
       const batch = waiting.splice(0, MAX_BATCH);
       try {
         const attempts = batch.map(({ attempt }) => attempt);
-        await recordAttempts(this.#sql, partnerId, this.#environment, attempts);
+        await recordAttempts(this.#deps, partnerId, attempts);
         for (const { done } of batch) done();
       } catch (error) {
         for (const { failed } of batch) failed(error);

@@ -47,33 +47,75 @@ export interface Claim {
   readonly wants: readonly { readonly endpointId: string; readonly slots: number }[];
 }
 
-interface ClaimedRow {
+interface LeasedRow {
   id: string;
-  endpoint_id: string;
-  delivery_environment: Environment;
+  endpointId: string;
+  eventId: string;
+  environment: Environment;
   sequence: number | null;
   attempts: number;
+}
+
+interface EndpointRow {
+  id: string;
+  environment: Environment;
   url: string;
-  secret_encrypted: Uint8Array;
-  headers_encrypted: Uint8Array | null;
-  endpoint_environment: Environment;
-  event_id: string;
-  event_environment: Environment;
-  position: number;
-  type: string;
-  data_text: string;
-  event_created_at: Date;
+  secretEncrypted: Uint8Array;
+  headersEncrypted: Uint8Array | null;
 }
 
 /**
  * Takes due deliveries of one partner for this worker until `leasedUntil`, earliest first and then in the endpoint's order. What
- * another worker holds is passed over. One statement, so one transaction: once it has answered, nothing is locked.
+ * another worker holds is passed over. Once this has answered, nothing is locked.
  */
 export async function claimDeliveries(sql: Sql, claim: Claim): Promise<ClaimedDelivery[]> {
+  const { partnerId, leasedUntil } = claim;
+  const leased = await lease(sql, claim);
+  if (leased.length === 0) return [];
+  const [endpoints, events] = await Promise.all([
+    sql<EndpointRow[]>`
+      select id, environment, url, secret_encrypted as "secretEncrypted", headers_encrypted as "headersEncrypted"
+      from webhook_endpoints
+      where partner_id = ${partnerId} and id = any(${[...new Set(leased.map((row) => row.endpointId))]}::uuid[])`,
+    sql<EventToSend[]>`
+      select id, environment, position, type, data::text as "dataText", created_at as "createdAt"
+      from events
+      where partner_id = ${partnerId} and id = any(${[...new Set(leased.map((row) => row.eventId))]}::uuid[])`,
+  ]);
+  const endpointOf = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
+  const eventOf = new Map(events.map((event) => [event.id, event]));
+  return leased.map((row) => {
+    const endpoint = endpointOf.get(row.endpointId);
+    const event = eventOf.get(row.eventId);
+    if (endpoint === undefined || event === undefined) throw new Error(`delivery ${row.id} has lost its event`);
+    assertEnvironment(claim.environment, row.id, [row, endpoint, event]);
+    const { url, secretEncrypted, headersEncrypted } = endpoint;
+    const { id, endpointId, sequence, attempts } = row;
+    return {
+      partnerId,
+      id,
+      endpointId,
+      sequence,
+      attempts,
+      leasedUntil,
+      url,
+      secretEncrypted,
+      headersEncrypted,
+      event,
+    };
+  });
+}
+
+/**
+ * One statement, so one transaction. The ids are gathered into an array first, since for a join with a subquery whose LIMIT it does not know
+ * the planner reads the whole table once it has statistics.
+ */
+async function lease(sql: Sql, claim: Claim): Promise<LeasedRow[]> {
   const { partnerId, environment, now, leasedUntil, wants } = claim;
-  const rows = await sql<ClaimedRow[]>`
-    with due as (
-      select d.id
+  const rows = await sql<LeasedRow[]>`
+    update webhook_deliveries set leased_until = ${leasedUntil}
+    where partner_id = ${partnerId} and id = any (array(
+      select due.id
       from unnest(${wants.map((w) => w.endpointId)}::uuid[], ${wants.map((w) => w.slots)}::integer[]) as w (endpoint_id, slots)
       join webhook_endpoints e on e.partner_id = ${partnerId} and e.id = w.endpoint_id and e.environment = ${environment}
         and e.status = 'ACTIVE' and e.deleted_at is null
@@ -85,47 +127,25 @@ export async function claimDeliveries(sql: Sql, claim: Claim): Promise<ClaimedDe
         order by d.next_attempt_at, d.sequence
         limit w.slots
         for no key update skip locked
-      ) d
-    )
-    update webhook_deliveries d set leased_until = ${leasedUntil}
-    from due, webhook_endpoints e, events v
-    where d.partner_id = ${partnerId} and d.id = due.id
-      and e.partner_id = ${partnerId} and e.id = d.endpoint_id
-      and v.partner_id = ${partnerId} and v.id = d.event_id
-    returning d.id, d.endpoint_id, d.environment as delivery_environment, d.sequence, d.attempts, e.url, e.secret_encrypted,
-      e.headers_encrypted, e.environment as endpoint_environment, v.id as event_id, v.environment as event_environment, v.position,
-      v.type, v.data::text as data_text, v.created_at as event_created_at`;
-  return rows.map((row) => claimed(claim, row)).sort(byOrder);
+      ) due
+    ))
+    returning id, endpoint_id as "endpointId", event_id as "eventId", environment, sequence, attempts`;
+  return [...rows].sort(byOrder);
 }
 
-function claimed({ partnerId, environment, leasedUntil }: Claim, row: ClaimedRow): ClaimedDelivery {
-  // Nothing of the other environment may ever be sent (contract §1), whatever the statement above looks like by then.
-  for (const found of [row.delivery_environment, row.endpoint_environment, row.event_environment]) {
-    if (found !== environment) throw new Error(`delivery ${row.id} is of ${found}, this worker serves ${environment}`);
+/** Nothing of the other environment may ever be sent (contract §1), whatever the statements above look like by then. */
+function assertEnvironment(
+  own: Environment,
+  deliveryId: string,
+  rows: readonly { readonly environment: Environment }[],
+): void {
+  for (const { environment } of rows) {
+    if (environment !== own) throw new Error(`delivery ${deliveryId} is of ${environment}, this worker serves ${own}`);
   }
-  return {
-    partnerId,
-    id: row.id,
-    endpointId: row.endpoint_id,
-    sequence: row.sequence,
-    attempts: row.attempts,
-    leasedUntil,
-    url: row.url,
-    secretEncrypted: row.secret_encrypted,
-    headersEncrypted: row.headers_encrypted,
-    event: {
-      id: row.event_id,
-      environment: row.event_environment,
-      position: row.position,
-      type: row.type,
-      dataText: row.data_text,
-      createdAt: row.event_created_at,
-    },
-  };
 }
 
 /** UPDATE … RETURNING gives rows in no order; receivers are spared what reordering can be spared. */
-function byOrder(a: ClaimedDelivery, b: ClaimedDelivery): number {
+function byOrder(a: LeasedRow, b: LeasedRow): number {
   return (a.sequence ?? Number.MAX_SAFE_INTEGER) - (b.sequence ?? Number.MAX_SAFE_INTEGER);
 }
 
@@ -135,7 +155,10 @@ export async function releaseDeliveries(sql: Sql, deliveries: readonly ClaimedDe
     const own = deliveries.filter((delivery) => delivery.partnerId === partnerId);
     await sql`
       update webhook_deliveries d set leased_until = null
-      from unnest(${own.map((d) => d.id)}::uuid[], ${own.map((d) => d.leasedUntil)}::timestamptz[]) as v (id, leased_until)
-      where d.partner_id = ${partnerId} and d.id = v.id and d.leased_until = v.leased_until and d.status = 'PENDING'`;
+      from unnest(
+        ${own.map((d) => d.id)}::uuid[], ${own.map((d) => d.leasedUntil.toISOString())}::text[]::timestamptz[]
+      ) as v (id, leased_until)
+      where d.partner_id = ${partnerId} and d.id = any(${own.map((d) => d.id)}::uuid[]) and d.id = v.id
+        and d.leased_until = v.leased_until and d.status = 'PENDING'`;
   }
 }

@@ -10,7 +10,7 @@ import { assertCustomHeaders } from './custom-headers.ts';
 import { sealHeaders, sealSecret } from './endpoint-secrets.ts';
 import { presentWebhook } from './present-webhook.ts';
 
-export const MAX_WEBHOOKS = 20;
+const MAX_WEBHOOKS = 20;
 const SECRET_BYTES = 32;
 
 /**

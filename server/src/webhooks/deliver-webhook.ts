@@ -4,6 +4,7 @@ import type { Environment } from '@sirgiving/contract';
 import type { Logger } from 'pino';
 import type { Clock } from '../platform/clock.ts';
 import type { Sql } from '../platform/db.ts';
+import type { Failpoints } from '../platform/failpoints.ts';
 import type { GuardedHttp } from '../platform/guarded-fetch.ts';
 import type { SecretBox } from '../platform/secret-box.ts';
 import { AttemptRecorder } from './attempt-recorder.ts';
@@ -29,6 +30,7 @@ export interface DeliverDependencies {
   readonly allowInsecureLoopback: boolean;
   /** How long a claimed delivery is out of reach of other workers; bounds how long one stands still after a crash. */
   readonly leaseMilliseconds: number;
+  readonly failpoints: Pick<Failpoints, 'reached'>;
 }
 
 /** One endpoint's place in this worker. */
@@ -44,6 +46,7 @@ interface Lane extends EndpointRef {
 const MAX_IN_FLIGHT = 300;
 const MAX_IN_FLIGHT_PER_ENDPOINT = 10;
 const MAX_CLAIMS_AT_ONCE = 4;
+const GATHER_MILLISECONDS = 1;
 const TIMEOUT_MILLISECONDS = 15_000;
 // An attempt must be recorded before its lease ends, else it is made a second time.
 const TIMEOUT_SHARE_OF_LEASE = 0.75;
@@ -71,7 +74,7 @@ export class WebhookDeliverer {
     this.#deps = deps;
     const timeoutMilliseconds = Math.min(TIMEOUT_MILLISECONDS, deps.leaseMilliseconds * TIMEOUT_SHARE_OF_LEASE);
     this.#sending = { ...deps, timeoutMilliseconds };
-    this.#recorder = new AttemptRecorder(deps.sql, deps.environment);
+    this.#recorder = new AttemptRecorder(deps);
     setMaxListeners(0, this.#ending.signal);
   }
 
@@ -137,6 +140,8 @@ export class WebhookDeliverer {
 
   async #claimWhileFree(): Promise<void> {
     while (this.#claimAgain && !this.#stopping) {
+      // Slots become free one by one, and a claim for ten costs little more than for one.
+      if (this.#busy > 0) await sleep(GATHER_MILLISECONDS);
       this.#claimAgain = false;
       const hungry = [...this.#lanes.values()].filter((lane) => lane.hasWork && lane.inFlight < lane.limit);
       const shares = shareSlots(hungry, MAX_IN_FLIGHT - this.#busy, MAX_IN_FLIGHT, this.#turn++);
@@ -186,7 +191,9 @@ export class WebhookDeliverer {
   async #sendAndRecord(lane: Lane, delivery: ClaimedDelivery): Promise<void> {
     let attempt: Attempt;
     try {
+      await this.#deps.failpoints.reached('webhook_before_send');
       attempt = await sendWebhook(this.#sending, delivery, this.#ending.signal);
+      await this.#deps.failpoints.reached('webhook_after_send');
     } catch (error) {
       // Nothing was sent. It stays PENDING and comes back after its lease, however long mending this takes.
       this.#deps.log.error({ err: error, alarm: true, deliveryId: delivery.id }, 'a webhook could not be prepared');

@@ -17,9 +17,9 @@ export const RETRY_WAITS_MILLISECONDS: readonly number[] = [
   24 * HOUR,
 ];
 export const MAX_ATTEMPTS = RETRY_WAITS_MILLISECONDS.length + 1;
-export const LONGEST_RETRY_AFTER_MILLISECONDS = 24 * HOUR;
+const LONGEST_RETRY_AFTER_MILLISECONDS = 24 * HOUR;
 /** A wait is its nominal length ± this share, so that what failed together does not come back together. */
-export const JITTER = 0.1;
+const JITTER = 0.1;
 
 const HTTP_GONE = 410;
 

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../platform/clock.ts';
 import { type Sql, sqlState, type Tx } from '../platform/db.ts';
 import type { Ids } from '../platform/ids.ts';
+import { inTransaction } from '../platform/in-transaction.ts';
 import type { EndpointRef } from './claim-deliveries.ts';
 import { type EndpointToFill, type EventToFanOut, type NewDelivery, planDeliveries } from './plan-deliveries.ts';
 
@@ -75,7 +76,7 @@ async function fanOutSafely(deps: FanOutDependencies, partner: PartnerWithEvents
         insert into fan_out_cursors (partner_id, environment, position) values (${partnerId}, ${environment}, 0)
         on conflict do nothing`;
     }
-    return await sql.begin((tx) => fanOutStep(tx, deps, partnerId));
+    return await inTransaction(sql, (tx) => fanOutStep(tx, deps, partnerId));
   } catch (error) {
     // A number given twice would be a fault in the locking: nothing was written, and somebody must look.
     const alarm = sqlState(error) === UNIQUE_VIOLATION;

@@ -1,3 +1,3 @@
-export { type DeliverDependencies, WebhookDeliverer } from './deliver-webhook.ts';
-export { type FanOutDependencies, fanOut } from './fan-out.ts';
-export { type WebhookDependencies, webhookEndpoints } from './routes.ts';
+export { WebhookDeliverer } from './deliver-webhook.ts';
+export { fanOut } from './fan-out.ts';
+export { webhookEndpoints } from './routes.ts';
