@@ -1,15 +1,17 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Environment } from '@sirgiving/contract';
 import { hashBody, verifyRequestSignature } from '@sirgiving/signature';
+import { ChangeWatch } from '../platform/change-watch.ts';
 import type { Clock } from '../platform/clock.ts';
+import { readChangeCounter } from '../platform/credential-changes.ts';
 import type { Sql } from '../platform/db.ts';
 import type { Tenant } from '../platform/endpoint.ts';
 import { problem } from '../platform/problem-json.ts';
 import type { SecretBox } from '../platform/secret-box.ts';
+import { WatchedCache } from '../platform/watched-cache.ts';
 import { isAllowed } from './allow-list.ts';
 import type { Credential, CredentialKind } from './credential.ts';
-import { CredentialCache } from './credential-cache.ts';
-import { findCredentials, readChangeCounter } from './find-credentials.ts';
+import { findCredentials } from './find-credentials.ts';
 import type { Tier } from './partner.ts';
 import {
   invalidKey,
@@ -60,9 +62,13 @@ export interface AuthenticationDeps {
   clock: Clock;
   environment: Environment;
   secretBox: SecretBox;
+  /** The process's look at the change counter, shared with its other caches; one of its own when left out. */
+  changes?: ChangeWatch;
   /** Base URL of each environment's host, from configuration: told to callers with a key of the other one. */
   baseUrls: Readonly<Record<Environment, string>>;
 }
+
+type Cache = WatchedCache<Credential>;
 
 const WRONG_SIGNATURE: Refusal = {
   problem: (options) => problem('INVALID_SIGNATURE', 'The signature does not fit this request and this key.', options),
@@ -81,10 +87,8 @@ export type Authenticate = (request: RequestToAuthenticate, access: Access) => C
  */
 export function createAuthentication(deps: AuthenticationDeps): Authenticate {
   const { sql, clock, environment, secretBox, baseUrls } = deps;
-  const cache = new CredentialCache({
-    readCounter: () => readChangeCounter(sql),
-    find: (keys) => findCredentials(sql, secretBox, environment, keys),
-  });
+  const changes = deps.changes ?? new ChangeWatch(() => readChangeCounter(sql));
+  const cache: Cache = new WatchedCache(changes, (keys) => findCredentials(sql, secretBox, environment, keys));
   const hints = environment === 'sandbox' ? createSignatureHints({ sql, secretBox }) : undefined;
 
   return (request, access) => {
@@ -156,7 +160,7 @@ function judgeRights(credential: Credential, access: Access, ip: string): void {
 /** A malformed request earns a hint only when its key works; whether that is so shows in nothing else. */
 async function refuseShape(
   hints: SignatureHints,
-  cache: CredentialCache,
+  cache: Cache,
   request: RequestToAuthenticate,
   presented: PresentedHeaders,
   refusal: Refusal,

@@ -1,7 +1,7 @@
+import { raiseCredentialChanges } from '../platform/credential-changes.ts';
 import type { Tx } from '../platform/db.ts';
 import { problem } from '../platform/problem-json.ts';
 import { canonicalAllowList } from './allow-list.ts';
-import { raiseCredentialChanges } from './raise-credential-changes.ts';
 import type { KeyReference } from './revoke-key.ts';
 
 /** Switches a key off, or on again. */

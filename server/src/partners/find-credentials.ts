@@ -1,19 +1,12 @@
 import type { Environment } from '@sirgiving/contract';
 import type { Sql } from '../platform/db.ts';
 import { type SecretBox, SecretNotOpened } from '../platform/secret-box.ts';
+import type { Found } from '../platform/watched-cache.ts';
 import { readAllowList } from './allow-list.ts';
 import { credentialHash } from './create-key.ts';
 import type { Credential, CredentialKind } from './credential.ts';
 import { hmacSecretPlace } from './hmac-secret-place.ts';
 import type { PartnerStatus, Tier } from './partner.ts';
-
-/** What one snapshot said. */
-export interface FoundCredentials {
-  /** The counter of credential changes in the same snapshot. */
-  change: number;
-  /** By presented key; unknown keys are not in it. A secret that does not open is there as its error. */
-  byKey: Map<string, Credential | SecretNotOpened>;
-}
 
 interface CredentialRow {
   hash: string;
@@ -28,13 +21,6 @@ interface CredentialRow {
   tier: Tier;
 }
 
-/** The counter that every change of an access right raises. */
-export async function readChangeCounter(sql: Sql): Promise<number> {
-  const [row] = await sql<{ value: number }[]>`select value from credential_changes`;
-  if (row === undefined) throw new Error('credential_changes is empty, and it must hold one row');
-  return row.value;
-}
-
 /** A row that has only the counter when no key was found. */
 type SnapshotRow = { change: number } & ({ hash: null } | CredentialRow);
 
@@ -47,7 +33,7 @@ export async function findCredentials(
   secretBox: SecretBox,
   environment: Environment,
   keys: readonly string[],
-): Promise<FoundCredentials> {
+): Promise<Found<Credential>> {
   const keyOfHash = new Map(keys.map((key) => [credentialHash(key).toString('hex'), key]));
   const rows = await sql<SnapshotRow[]>`
     select c.value as change, f.*
@@ -65,7 +51,7 @@ export async function findCredentials(
     ) f on true`;
   const [first] = rows;
   if (first === undefined) throw new Error('credential_changes is empty, and it must hold one row');
-  const byKey: FoundCredentials['byKey'] = new Map();
+  const byKey: Found<Credential>['byKey'] = new Map();
   for (const row of rows) {
     const key = row.hash === null ? undefined : keyOfHash.get(row.hash);
     if (row.hash !== null && key !== undefined) byKey.set(key, readCredential(secretBox, environment, row));

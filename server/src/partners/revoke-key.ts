@@ -1,5 +1,5 @@
+import { raiseCredentialChanges } from '../platform/credential-changes.ts';
 import type { Tx } from '../platform/db.ts';
-import { raiseCredentialChanges } from './raise-credential-changes.ts';
 
 /** Names a key of a partner by its row. */
 export interface KeyReference {

@@ -1,7 +1,7 @@
+import { raiseCredentialChanges } from '../platform/credential-changes.ts';
 import type { Tx } from '../platform/db.ts';
 import { problem } from '../platform/problem-json.ts';
 import type { PartnerStatus } from './partner.ts';
-import { raiseCredentialChanges } from './raise-credential-changes.ts';
 
 /** Approves or suspends a partner; every process judges by the new status within a second. NOT_FOUND when there is no such partner. */
 export async function setPartnerStatus(tx: Tx, partnerId: string, status: PartnerStatus): Promise<void> {

@@ -1,9 +1,9 @@
 import type { SignedParts } from '@sirgiving/signature';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import { askDatabase } from '../platform/ask-database.ts';
 import type { Sql } from '../platform/db.ts';
 import type { SecretBox } from '../platform/secret-box.ts';
 import { addressToCount } from '../platform/trusted-proxy.ts';
-import { askDatabase } from './ask-database.ts';
 import type { Credential } from './credential.ts';
 import { hmacSecretPlace } from './hmac-secret-place.ts';
 import { findSignatureMistake, type SignatureMistake } from './signature-mistakes.ts';

@@ -1,5 +1,5 @@
-import { isDatabaseUnavailable } from '../platform/database-faults.ts';
-import { type Problem, problem } from '../platform/problem-json.ts';
+import { isDatabaseUnavailable } from './database-faults.ts';
+import { type Problem, problem } from './problem-json.ts';
 
 /** How long a request waits for one answer about its credentials. Sessions' own timeouts are longer, and a lost network has none. */
 const PATIENCE_MILLISECONDS = 2_000;

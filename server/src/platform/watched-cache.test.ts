@@ -3,9 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newPartnerWithKey, testSecretBox } from '../../test/partner-fixture.ts';
 import { createTestDatabase, type TestDatabase } from '../../test/test-database.ts';
-import { connect } from '../platform/db.ts';
-import { CredentialCache } from './credential-cache.ts';
-import { findCredentials, readChangeCounter } from './find-credentials.ts';
+import { findCredentials } from '../partners/find-credentials.ts';
+import { ChangeWatch } from './change-watch.ts';
+import { readChangeCounter } from './credential-changes.ts';
+import { connect } from './db.ts';
+import { WatchedCache } from './watched-cache.ts';
 
 const LOOK_LIFE_MILLISECONDS = 800;
 
@@ -19,20 +21,18 @@ afterAll(() => database.drop());
 function countingCache() {
   const { sql } = database;
   const asked = { looks: 0, loads: 0, keys: 0, delayMilliseconds: 0 };
-  const cache = new CredentialCache({
-    async readCounter() {
-      asked.looks++;
-      const value = await readChangeCounter(sql);
-      await sleep(asked.delayMilliseconds);
-      return value;
-    },
-    async find(keys) {
-      asked.loads++;
-      asked.keys += keys.length;
-      const found = await findCredentials(sql, testSecretBox, 'sandbox', keys);
-      await sleep(asked.delayMilliseconds);
-      return found;
-    },
+  const changes = new ChangeWatch(async () => {
+    asked.looks++;
+    const value = await readChangeCounter(sql);
+    await sleep(asked.delayMilliseconds);
+    return value;
+  });
+  const cache = new WatchedCache(changes, async (keys) => {
+    asked.loads++;
+    asked.keys += keys.length;
+    const found = await findCredentials(sql, testSecretBox, 'sandbox', keys);
+    await sleep(asked.delayMilliseconds);
+    return found;
   });
   return { cache, asked };
 }
@@ -144,10 +144,8 @@ test('a database that cannot be reached is 503, and nothing is remembered of it'
   unreachable.port = '1';
   const broken = connect(unreachable.href, { max: 1, applicationName: 'sir-test-unreachable' });
   const state = { sql: broken };
-  const cache = new CredentialCache({
-    readCounter: () => readChangeCounter(state.sql),
-    find: (keys) => findCredentials(state.sql, testSecretBox, 'sandbox', keys),
-  });
+  const changes = new ChangeWatch(() => readChangeCounter(state.sql));
+  const cache = new WatchedCache(changes, (keys) => findCredentials(state.sql, testSecretBox, 'sandbox', keys));
   await expect(cache.find(key.secretKey)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   state.sql = database.sql;
   expect(await cache.find(key.secretKey)).toHaveProperty('apiKeyId', key.id);
@@ -160,16 +158,12 @@ test('a database that cannot be reached is 503, and nothing is remembered of it'
 test('a counter that was set back with a restored database makes everything be read anew', async () => {
   const key = await newPartnerWithKey(database.sql);
   const state = { change: 10, isActive: true };
-  const { cache } = {
-    cache: new CredentialCache({
-      readCounter: async () => state.change,
-      find: async (keys) => {
-        const found = await findCredentials(database.sql, testSecretBox, 'sandbox', keys);
-        const byKey = new Map([...found.byKey].map(([name, value]) => [name, { ...value, isActive: state.isActive }]));
-        return { change: state.change, byKey: byKey as typeof found.byKey };
-      },
-    }),
-  };
+  const changes = new ChangeWatch(async () => state.change);
+  const cache = new WatchedCache(changes, async (keys) => {
+    const found = await findCredentials(database.sql, testSecretBox, 'sandbox', keys);
+    const byKey = new Map([...found.byKey].map(([name, value]) => [name, { ...value, isActive: state.isActive }]));
+    return { change: state.change, byKey: byKey as typeof found.byKey };
+  });
   expect(await cache.find(key.secretKey)).toHaveProperty('isActive', true);
   Object.assign(state, { change: 7, isActive: false });
   await sleep(LOOK_LIFE_MILLISECONDS);

@@ -6,22 +6,25 @@ const LOOK_LIFE_MILLISECONDS = 800;
 const LOOK_AGAIN_MILLISECONDS = 400;
 
 /**
- * Follows the counter of credential changes. Age is counted from before a look was sent, on the monotonic clock: everything that had
+ * Follows the counter of credential changes; one for all caches of a process. Age is counted from before a look was sent, on the monotonic clock: everything that had
  * been committed by then is in it, however long the answer took.
  */
 export class ChangeWatch {
   readonly #readCounter: () => PromiseLike<number>;
-  readonly #onTurnedBack: () => void;
+  readonly #onTurnedBack: (() => void)[] = [];
   #value = -1;
   #beganAt = Number.NEGATIVE_INFINITY;
   #seenAt = Number.NEGATIVE_INFINITY;
   #lookBeganAt = Number.NEGATIVE_INFINITY;
   #look: Promise<void> | undefined;
 
-  /** `onTurnedBack` is called when the counter has become smaller: the database was restored, and nothing known counts any more. */
-  constructor(readCounter: () => PromiseLike<number>, onTurnedBack: () => void) {
+  constructor(readCounter: () => PromiseLike<number>) {
     this.#readCounter = readCounter;
-    this.#onTurnedBack = onTurnedBack;
+  }
+
+  /** `listener` is called when the counter has become smaller: the database was restored, and nothing known counts any more. */
+  onTurnedBack(listener: () => void): void {
+    this.#onTurnedBack.push(listener);
   }
 
   /** The counter's value if a look that began within the last 800 ms saw it. Starts the next look in the background when it is time. */
@@ -55,7 +58,7 @@ export class ChangeWatch {
       // An older snapshot than one already seen: statements may overtake each other.
       return;
     } else {
-      this.#onTurnedBack();
+      for (const listener of this.#onTurnedBack) listener();
       this.#value = value;
       this.#beganAt = beganAt;
     }

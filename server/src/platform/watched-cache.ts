@@ -1,24 +1,27 @@
-import { problem } from '../platform/problem-json.ts';
 import { askDatabase, credentialsUnavailable } from './ask-database.ts';
-import { ChangeWatch } from './change-watch.ts';
-import type { Credential } from './credential.ts';
-import type { FoundCredentials } from './find-credentials.ts';
+import type { ChangeWatch } from './change-watch.ts';
+import { problem } from './problem-json.ts';
 
-/** What the cache asks the database. */
-export interface CredentialSource {
-  readCounter(): PromiseLike<number>;
-  find(keys: readonly string[]): PromiseLike<FoundCredentials>;
+/** What one snapshot of the database said. */
+export interface Found<Value> {
+  /** The counter of credential changes in the same snapshot. */
+  change: number;
+  /** By presented key; unknown keys are not in it. One that cannot be read is there as its error. */
+  byKey: Map<string, Value | Error>;
 }
 
-interface Entry {
-  credential: Credential;
-  /** The counter's value in the snapshot that the credential was read in. */
+/** Looks up presented keys, all in one statement together with the counter. */
+export type Find<Value> = (keys: readonly string[]) => PromiseLike<Found<Value>>;
+
+interface Entry<Value> {
+  value: Value;
+  /** The counter's value in the snapshot that the value was read in. */
   change: number;
 }
 
-interface Loading {
-  promise: Promise<Entry | undefined>;
-  resolve(entry: Entry | undefined): void;
+interface Loading<Value> {
+  promise: Promise<Entry<Value> | undefined>;
+  resolve(entry: Entry<Value> | undefined): void;
   reject(reason: unknown): void;
 }
 
@@ -30,24 +33,22 @@ const MAX_KEYS_WAITING = 2_048;
 const PATIENCE_MILLISECONDS = 2_000;
 
 /**
- * Credentials of presented keys, warm in memory (contract §2). An entry counts only while the counter of credential changes, seen by a
+ * What presented credentials stand for, warm in memory (contract §2). An entry counts only while the counter of credential changes, seen by a
  * look that began within the last 800 ms, has the value that it had in the entry's own snapshot. Looks and loads are shared by all
  * requests that wait: one look, one statement of loads at a time.
  */
-export class CredentialCache {
-  readonly #source: CredentialSource;
-  readonly #entries = new Map<string, Entry>();
-  readonly #loading = new Map<string, Loading>();
+export class WatchedCache<Value> {
+  readonly #find: Find<Value>;
+  readonly #entries = new Map<string, Entry<Value>>();
+  readonly #loading = new Map<string, Loading<Value>>();
   readonly #queue: string[] = [];
   readonly #watch: ChangeWatch;
   #draining = false;
 
-  constructor(source: CredentialSource) {
-    this.#source = source;
-    this.#watch = new ChangeWatch(
-      () => source.readCounter(),
-      () => this.#entries.clear(),
-    );
+  constructor(changes: ChangeWatch, find: Find<Value>) {
+    this.#watch = changes;
+    this.#find = find;
+    changes.onTurnedBack(() => this.#entries.clear());
   }
 
   /** How many keys it holds, for tests and metrics. */
@@ -56,41 +57,41 @@ export class CredentialCache {
   }
 
   /**
-   * The credential of a key, undefined for an unknown one. At once when the cache is warm; else a promise, which rejects with 503
+   * What a key stands for, undefined for an unknown one. At once when the cache is warm; else a promise, which rejects with 503
    * UNAVAILABLE when the database cannot be asked and with OVERLOADED when too many keys wait.
    */
-  find(key: string): Credential | undefined | Promise<Credential | undefined> {
+  find(key: string): Value | undefined | Promise<Value | undefined> {
     const change = this.#watch.freshValue();
     const entry = this.#entries.get(key);
-    if (entry !== undefined && entry.change === change) return entry.credential;
+    if (entry !== undefined && entry.change === change) return entry.value;
     return this.#ask(key);
   }
 
-  async #ask(key: string): Promise<Credential | undefined> {
+  async #ask(key: string): Promise<Value | undefined> {
     const deadline = performance.now() + PATIENCE_MILLISECONDS;
     do {
       const change = this.#watch.freshValue();
       const entry = this.#entries.get(key);
-      if (entry !== undefined && entry.change === change) return entry.credential;
+      if (entry !== undefined && entry.change === change) return entry.value;
       if (entry !== undefined && change === undefined) {
         await this.#watch.look();
         continue;
       }
       const loaded = await this.#load(key);
       if (loaded === undefined) return undefined;
-      if (loaded.change === this.#watch.freshValue()) return loaded.credential;
+      if (loaded.change === this.#watch.freshValue()) return loaded.value;
       // The answer took too long to count, or a newer change was seen meanwhile.
     } while (performance.now() < deadline);
     throw credentialsUnavailable();
   }
 
-  #load(key: string): Promise<Entry | undefined> {
+  #load(key: string): Promise<Entry<Value> | undefined> {
     const underWay = this.#loading.get(key);
     if (underWay !== undefined) return underWay.promise;
     if (this.#loading.size >= MAX_KEYS_WAITING) {
       throw problem('OVERLOADED', 'Too many keys are being looked up.', { headers: { 'Retry-After': '1' } });
     }
-    const loading = startLoading();
+    const loading = startLoading<Value>();
     this.#loading.set(key, loading);
     this.#queue.push(key);
     if (!this.#draining) void this.#drain();
@@ -106,7 +107,7 @@ export class CredentialCache {
   async #loadTogether(keys: readonly string[]): Promise<void> {
     const beganAt = performance.now();
     try {
-      const found = await askDatabase(() => this.#source.find(keys));
+      const found = await askDatabase(() => this.#find(keys));
       this.#watch.observe(found.change, beganAt);
       for (const key of keys) this.#settle(key, found);
     } catch (error) {
@@ -115,21 +116,21 @@ export class CredentialCache {
     }
   }
 
-  #settle(key: string, { change, byKey }: FoundCredentials): void {
-    const credential = byKey.get(key);
-    if (credential === undefined) {
+  #settle(key: string, { change, byKey }: Found<Value>): void {
+    const value = byKey.get(key);
+    if (value === undefined) {
       this.#entries.delete(key);
       this.#take(key)?.resolve(undefined);
-    } else if (credential instanceof Error) {
-      this.#take(key)?.reject(credential);
+    } else if (value instanceof Error) {
+      this.#take(key)?.reject(value);
     } else {
-      const entry = { credential, change };
+      const entry = { value, change };
       this.#keep(key, entry);
       this.#take(key)?.resolve(entry);
     }
   }
 
-  #keep(key: string, entry: Entry): void {
+  #keep(key: string, entry: Entry<Value>): void {
     // What was loaded last stands last: the first is the one to give up.
     this.#entries.delete(key);
     this.#entries.set(key, entry);
@@ -138,17 +139,17 @@ export class CredentialCache {
     if (oldest !== undefined) this.#entries.delete(oldest);
   }
 
-  #take(key: string): Loading | undefined {
+  #take(key: string): Loading<Value> | undefined {
     const loading = this.#loading.get(key);
     this.#loading.delete(key);
     return loading;
   }
 }
 
-function startLoading(): Loading {
-  let resolve: Loading['resolve'] = () => {};
-  let reject: Loading['reject'] = () => {};
-  const promise = new Promise<Entry | undefined>((onEntry, onError) => {
+function startLoading<Value>(): Loading<Value> {
+  let resolve: Loading<Value>['resolve'] = () => {};
+  let reject: Loading<Value>['reject'] = () => {};
+  const promise = new Promise<Entry<Value> | undefined>((onEntry, onError) => {
     resolve = onEntry;
     reject = onError;
   });

@@ -1,4 +1,11 @@
-import type { Tx } from '../platform/db.ts';
+import type { Queryable, Tx } from './db.ts';
+
+/** The counter that every change of an access right raises. */
+export async function readChangeCounter(sql: Queryable): Promise<number> {
+  const [row] = await sql<{ value: number }[]>`select value from credential_changes`;
+  if (row === undefined) throw new Error('credential_changes is empty, and it must hold one row');
+  return row.value;
+}
 
 /**
  * Tells the caches of every process that an access right has changed (contract §2). Call it in the transaction of the change, as its
