@@ -7,7 +7,9 @@ export const MAX_CUSTOM_HEADERS = 10;
 export const CreateWebhook = Type.Object({
   url: Type.String({ minLength: 1, maxLength: 2048, description: 'https, a public host name.' }),
   description: Type.Optional(ShortText(255, 'For you.')),
-  eventTypes: Type.Optional(Type.Array(Type.Enum(eventTypeNames), { maxItems: 50, uniqueItems: true })),
+  eventTypes: Type.Optional(
+    Type.Array(Type.Enum(eventTypeNames, { type: 'string' }), { maxItems: 50, uniqueItems: true }),
+  ),
   receiveAllEvents: Type.Optional(Type.Boolean({ default: false })),
   headers: Type.Optional(
     Type.Record(

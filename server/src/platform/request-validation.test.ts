@@ -101,6 +101,17 @@ describe('a body', () => {
     });
   });
 
+  test('with more values than any request needs has its first fault named only, since naming all of them is work', () => {
+    const stakeholders = Array.from({ length: 6_000 }, () => 1);
+    expect(faults(submit, { ...action, stakeholders })).toEqual({ '/stakeholders': 'must hold at most 20 items' });
+    expect(faults(submit, { ...action, stakeholders, amount: 'x' })).toEqual({ '/amount': 'must be a number' });
+    const metadata = Object.fromEntries(Array.from({ length: 6_000 }, (_, index) => [`k${index}`, null]));
+    expect(faults(submit, { ...action, metadata })).toEqual({ '/metadata': 'must have at most 50 fields' });
+    const unknown = Object.fromEntries(Array.from({ length: 6_000 }, (_, index) => [`k${index}`, 1]));
+    expect(Object.keys(faults(reverse, { reason: 'returned', ...unknown }))).toContain('/k5999');
+    expect(faults(reverse, { ...unknown, reason: 1 })).toMatchObject({ '/reason': 'must be a string' });
+  });
+
   test('that is no JSON is INVALID_JSON with the place', () => {
     const found = refusal(() => submit.readBody(bytes('{"stakeholders":[{"a":1,"a":1}]}')));
     expect(found.code).toBe('INVALID_JSON');

@@ -41,6 +41,7 @@ const common = {
   formats,
 } as const;
 const bodyAjv = new Ajv({ ...common, coerceTypes: false, removeAdditional: false });
+const firstFaultAjv = new Ajv({ ...common, allErrors: false, coerceTypes: false, removeAdditional: false });
 const textAjv = new Ajv({ ...common, coerceTypes: true, removeAdditional: false });
 
 /** Judges a body that was parsed. Throws 400 `INVALID_REQUEST`. Answers the JSON Pointers of what it ignored. */
@@ -66,18 +67,46 @@ export function compileValueCheck(
   schema: TSchema,
   ignoresUnknownFields: boolean,
 ): (value: unknown) => { errors: FieldError[]; ignored: readonly string[] } {
-  const validate = bodyAjv.compile(schema);
+  const faultsOf = compileFaults(schema);
   const known = knownFields(schema);
   return (value) => {
-    if (ignoresUnknownFields) {
-      const errors = validate(value) ? [] : fieldErrors(validate.errors ?? [], { withoutUnknownFields: true });
-      return { errors, ignored: removeIgnored(known, value) };
-    }
-    const valid = validate(value);
-    const found = valid ? [] : fieldErrors(validate.errors ?? [], { withoutUnknownFields: true });
+    const found = faultsOf(value);
+    if (ignoresUnknownFields) return { errors: found, ignored: removeIgnored(known, value) };
     const unknown = removeIgnored(known, value);
     return { errors: [...found, ...unknown.map((path) => ({ path, message: 'is not a known field' }))], ignored: [] };
   };
+}
+
+/** Far more than the largest action has, and judged in some milliseconds. */
+const MAX_VALUES_JUDGED_WHOLE = 5_000;
+
+/**
+ * Every fault of a value. Of one that holds more values than any request needs only the first is named: each fault costs, and a
+ * megabyte of them would keep everyone else waiting.
+ */
+function compileFaults(schema: TSchema): (value: unknown) => FieldError[] {
+  const findFirst = firstFaultAjv.compile(schema);
+  const findAll = bodyAjv.compile(schema);
+  return (value) => {
+    if (findFirst(value)) return [];
+    const hasMany = countValues(value, MAX_VALUES_JUDGED_WHOLE) >= MAX_VALUES_JUDGED_WHOLE;
+    const first = hasMany ? fieldErrors(findFirst.errors ?? [], { withoutUnknownFields: true }) : [];
+    // Where the first is an unknown field, which is not spoken of here, the others count.
+    if (first.length > 0) return first;
+    findAll(value);
+    return fieldErrors(findAll.errors ?? [], { withoutUnknownFields: true });
+  };
+}
+
+/** How many values there are in a value, itself included; stops counting at `limit`. */
+function countValues(value: unknown, limit: number): number {
+  let count = 1;
+  if (typeof value !== 'object' || value === null) return count;
+  for (const inner of Object.values(value)) {
+    if (count >= limit) break;
+    count += countValues(inner, limit - count);
+  }
+  return count;
 }
 
 function removeIgnored(known: KnownFields | undefined, value: unknown): readonly string[] {

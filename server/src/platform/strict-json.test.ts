@@ -45,6 +45,19 @@ describe('parseStrictJson', () => {
     expect(faultOf(text)).toContain(expected);
   });
 
+  test.each([
+    ['many zeros in front of a last digit', (length: number) => `[1.${'0'.repeat(length)}1]`],
+    ['many zeros of nothing', (length: number) => `[0.${'0'.repeat(length)}]`],
+    ['many digits', (length: number) => `[0.${'12'.repeat(length / 2)}]`],
+    ['a long text of escapes', (length: number) => `["${'\\n'.repeat(length / 2)}"]`],
+    ['a text that is never closed', (length: number) => `["${'x\\n'.repeat(length / 3)}`],
+  ])('takes no longer than its length justifies: %s', (_name, textOf) => {
+    // Milliseconds where every byte costs the same; minutes where the cost grew with the square of the length.
+    const startedAt = performance.now();
+    faultOf(textOf(1024 * 1024));
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+  });
+
   test('refuses bytes that are not UTF-8', () => {
     expect(faultOf(Buffer.from([0x22, 0xc3, 0x28, 0x22]))).toContain('not valid UTF-8');
   });

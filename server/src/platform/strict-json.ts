@@ -33,9 +33,16 @@ export function decimalText(written: string): string {
   const padded = point <= 0 ? '0'.repeat(1 - point) + digits : digits.padEnd(point, '0');
   const at = Math.max(point, 1);
   const integer = padded.slice(0, at).replace(/^0+(?=\d)/, '');
-  const rest = padded.slice(at).replace(/0+$/, '');
+  const rest = withoutTrailingZeros(padded.slice(at));
   const text = rest === '' ? integer : `${integer}.${rest}`;
   return negative && text !== '0' ? `-${text}` : text;
+}
+
+/** By hand: the pattern `0+$` would look at a long row of zeros once from each of them. */
+function withoutTrailingZeros(digits: string): string {
+  let end = digits.length;
+  while (digits[end - 1] === '0') end--;
+  return digits.slice(0, end);
 }
 
 class Parser {
