@@ -134,6 +134,7 @@ function lanesOf(count: number, databaseUrl: string, lockTimeoutMilliseconds: nu
             lockTimeoutMilliseconds,
             statementTimeoutMilliseconds: STATEMENT_TIMEOUT_MILLISECONDS,
             onClose,
+            corked: true,
           }),
       }),
   );

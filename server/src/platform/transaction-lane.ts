@@ -83,7 +83,7 @@ export class TransactionLane {
       value = await work(this.guarded(connection));
       await begun;
     } catch (error) {
-      await this.rollBack(connection);
+      await this.rollBack(connection, error);
       if (error instanceof postgres.PostgresError || isConnectionLost(error))
         throw new TransactionLost('notCommitted', error);
       throw error;
@@ -113,8 +113,12 @@ export class TransactionLane {
     }) as unknown as Tx;
   }
 
-  private async rollBack(connection: Connection): Promise<void> {
+  private async rollBack(connection: Connection, error: unknown): Promise<void> {
     if (connection.closed) return;
+    if (isConnectionLost(error)) {
+      this.drop(connection);
+      return;
+    }
     try {
       await connection.sql.unsafe('rollback');
     } catch {
