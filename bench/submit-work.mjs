@@ -21,6 +21,8 @@ import { sendLoad } from './wrk.mjs';
  */
 
 const MAIN = fileURLToPath(new URL('../server/dist/main.js', import.meta.url));
+// As in package.json's start script.
+const NODE_FLAGS = ['--max-semi-space-size=32'];
 const COMMAND_LINE = fileURLToPath(new URL('../server/dist/cli.js', import.meta.url));
 const BATCH_CONNECTIONS = 4;
 
@@ -66,7 +68,7 @@ export async function onServer({ tools, cluster, options, folder, partners }, wo
       LOG_LEVEL: 'warn',
       PORT: String(port),
     };
-    const server = await startProcess(process.execPath, [...profiling(options.cpuProfile), MAIN], variables, () =>
+    const server = await startProcess(process.execPath, [...NODE_FLAGS, ...profiling(options.cpuProfile), MAIN], variables, () =>
       answers(`http://127.0.0.1:${port}/readyz`),
     );
     const { connections, itemsPerCall, shape } = work;

@@ -134,7 +134,6 @@ function lanesOf(count: number, databaseUrl: string, lockTimeoutMilliseconds: nu
             lockTimeoutMilliseconds,
             statementTimeoutMilliseconds: STATEMENT_TIMEOUT_MILLISECONDS,
             onClose,
-            corked: true,
           }),
       }),
   );

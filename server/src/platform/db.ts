@@ -1,5 +1,4 @@
 import postgres from 'postgres';
-import { openCorkedSocket } from './corked-socket.ts';
 
 export type Sql = postgres.Sql<{ bigint: number }>;
 export type Tx = postgres.TransactionSql<{ bigint: number }>;
@@ -12,8 +11,6 @@ export interface ConnectOptions {
   statementTimeoutMilliseconds?: number;
   lockTimeoutMilliseconds?: number;
   onClose?: () => void;
-  /** Statements are started together and sent together: for connections that pipeline. */
-  corked?: boolean;
 }
 
 const STATEMENT_TIMEOUT_MILLISECONDS = 10_000;
@@ -41,7 +38,6 @@ export function connect(url: string, options: ConnectOptions): Sql {
     backoff: (retries) => Math.min(retries * 0.1, MAX_RECONNECT_WAIT_SECONDS),
     onnotice: () => {},
     ...(options.onClose === undefined ? {} : { onclose: options.onClose }),
-    ...(options.corked === true ? { socket: openCorkedSocket } : {}),
     connection: {
       application_name: options.applicationName,
       statement_timeout: options.statementTimeoutMilliseconds ?? STATEMENT_TIMEOUT_MILLISECONDS,
