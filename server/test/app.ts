@@ -57,6 +57,8 @@ export interface Answer {
 export interface TestApp {
   app: FastifyInstance;
   routes: BuiltServer['routes'];
+  /** The routes with their endpoints. */
+  table: readonly Route[];
   sql: Sql;
   databaseUrl: string;
   secretBox: SecretBox;
@@ -138,6 +140,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   return {
     app,
     routes,
+    table,
     sql,
     databaseUrl: shared?.databaseUrl ?? database?.url ?? '',
     secretBox,
