@@ -22,11 +22,26 @@ export interface Config {
   /** Overrides every rate limit; 0: none; undefined: the contract's. */
   rateLimitPerMinute: number | undefined;
   allowInsecureWebhooks: boolean;
+  /** Where the public reaches this host, without a slash at the end; undefined: the address that it listens on. */
+  publicUrl: string | undefined;
+  /** Undefined: no mail can be sent. May hold a password. */
+  smtpUrl: string | undefined;
+  /** The sender of every mail. */
+  mailFrom: string;
+  /** Whose access tokens are accepted beside our own, for the partner audience. */
+  outsideIssuer: OutsideIssuer | undefined;
   seedDemo: boolean;
   roles: { readonly api: boolean; readonly worker: boolean };
   /** Tests only: the moment at which the process kills itself. */
   failpoint: string | undefined;
   logLevel: LogLevel;
+}
+
+/** The log-in of the SIR Giving app: who signs its tokens, whom they are for, and where its public keys are. */
+export interface OutsideIssuer {
+  issuer: string;
+  audience: string;
+  jwksUrl: string;
 }
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -35,6 +50,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export type Variables = Readonly<Record<string, string | undefined>>;
 
 const DEFAULT_PORT = 8080;
+const DEFAULT_MAIL_FROM = 'SIR Giving <no-reply@sirgiving.org>';
 const HIGHEST_PORT = 65_535;
 const HIGHEST_RATE_LIMIT = 1_000_000_000;
 
@@ -66,6 +82,10 @@ export function loadConfig(variables: Variables): Config {
     trustedProxies: Object.freeze(readTrustedProxies(variables)),
     rateLimitPerMinute: readInteger(variables, 'SIR_RATE_LIMIT_PER_MINUTE', HIGHEST_RATE_LIMIT),
     allowInsecureWebhooks: readForSandboxOnly(variables, 'SIR_ALLOW_INSECURE_WEBHOOKS', laptop, production),
+    publicUrl: readPublicUrl(variables, production),
+    smtpUrl: readSmtpUrl(variables),
+    mailFrom: readMailFrom(variables),
+    outsideIssuer: readOutsideIssuer(variables, production),
     seedDemo: readForSandboxOnly(variables, 'SIR_SEED_DEMO', laptop, production),
     roles: readRoles(variables),
     failpoint: readFailpoint(variables, production),
@@ -135,6 +155,58 @@ function readDatabaseUrl(variables: Variables): string | undefined {
     throw new StartupError('DATABASE_URL must look like postgres://user:password@host:5432/database.');
   }
   return value;
+}
+
+function readPublicUrl(variables: Variables, production: boolean): string | undefined {
+  const value = read(variables, 'SIR_PUBLIC_URL');
+  if (value === undefined) return undefined;
+  if (!isWebAddress(value, production) || new URL(value).pathname !== '/' || /[?#]/.test(value)) {
+    throw new StartupError(`SIR_PUBLIC_URL must look like https://api.example.org, not "${value}".`);
+  }
+  return new URL(value).origin;
+}
+
+/** https; outside of production also http, for what runs on the same machine or behind a proxy that is still to come. */
+function isWebAddress(value: string, production: boolean): boolean {
+  if (!URL.canParse(value)) return false;
+  const { protocol, username, password } = new URL(value);
+  return (protocol === 'https:' || (protocol === 'http:' && !production)) && username === '' && password === '';
+}
+
+function readSmtpUrl(variables: Variables): string | undefined {
+  const value = read(variables, 'SMTP_URL');
+  if (value === undefined) return undefined;
+  // The value is not repeated in the message, since it may hold a password.
+  if (
+    !URL.canParse(value) ||
+    !['smtp:', 'smtps:'].includes(new URL(value).protocol) ||
+    new URL(value).hostname === ''
+  ) {
+    throw new StartupError('SMTP_URL must look like smtps://user:password@mail.example.org.');
+  }
+  return value;
+}
+
+function readMailFrom(variables: Variables): string {
+  const value = read(variables, 'SIR_MAIL_FROM') ?? DEFAULT_MAIL_FROM;
+  if (!/^(?:[^<>@\r\n]* <[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)$/.test(value)) {
+    throw new StartupError(`SIR_MAIL_FROM must look like "SIR Giving <no-reply@example.org>", not "${value}".`);
+  }
+  return value;
+}
+
+function readOutsideIssuer(variables: Variables, production: boolean): OutsideIssuer | undefined {
+  const issuer = read(variables, 'SIR_JWT_ISSUER');
+  const audience = read(variables, 'SIR_JWT_AUDIENCE');
+  const jwksUrl = read(variables, 'SIR_JWKS_URL');
+  if (issuer === undefined && audience === undefined && jwksUrl === undefined) return undefined;
+  if (issuer === undefined || audience === undefined || jwksUrl === undefined) {
+    throw new StartupError('SIR_JWT_ISSUER, SIR_JWT_AUDIENCE and SIR_JWKS_URL must be set together.');
+  }
+  if (!isWebAddress(jwksUrl, production)) {
+    throw new StartupError(`SIR_JWKS_URL must be an https address, not "${jwksUrl}".`);
+  }
+  return Object.freeze({ issuer, audience, jwksUrl });
 }
 
 function readMasterKey(variables: Variables, required: boolean): string | undefined {

@@ -31,10 +31,36 @@ export const errorCatalog = {
     'The cursor is not valid',
     'Pass `pagination.nextCursor` of the page before, unchanged, with the same filters.',
   ),
+  PARTNER_REQUIRED: entry(
+    400,
+    'Whose data this is about is not said',
+    'You belong to several partners: name one in `X-Partner-Id`. You belong to none: your first key makes one.',
+  ),
   AUTHENTICATION_REQUIRED: entry(
     401,
     'Authentication is missing',
-    'Send `X-Partner-Key`, `X-Timestamp` and `X-Signature`.',
+    'Send `X-Partner-Key`, `X-Timestamp` and `X-Signature`, or, where a person calls, `Authorization: Bearer …`.',
+  ),
+  INVALID_ACCESS_TOKEN: entry(
+    401,
+    'The access token is not valid',
+    'It is expired, malformed, for something else, or its session has ended. Refresh it, or log in again.',
+  ),
+  INVALID_REFRESH_TOKEN: entry(
+    401,
+    'The session cannot be continued',
+    'The refresh token is expired, was used before, or its session has ended. Log in again.',
+  ),
+  INVALID_CREDENTIALS: entry(
+    401,
+    'E-mail address or password is wrong',
+    'Or the address was not confirmed yet: the mail of the registration has a link for that.',
+  ),
+  OTP_REQUIRED: entry(401, 'A one-time password is needed', 'Send `otp`: the code of the app, or a recovery code.'),
+  INVALID_OTP: entry(
+    401,
+    'The one-time password is wrong',
+    'Send the code that the app shows now; each code works once. Check the clock of the phone.',
   ),
   INVALID_API_KEY: entry(
     401,
@@ -92,14 +118,54 @@ export const errorCatalog = {
     'The address is not on the key’s allow-list',
     'The key accepts requests only from the addresses that it lists.',
   ),
+  ORIGIN_NOT_ALLOWED: entry(
+    403,
+    'The page may not send this',
+    'The request comes from a page of another origin than those that are allowed.',
+  ),
+  ROLE_REQUIRED: entry(
+    403,
+    'Your role does not cover this',
+    'Owners may do everything, developers all but team and go-live, viewers read. An owner of the partner can change your role.',
+  ),
+  SANDBOX_ONLY: entry(
+    403,
+    'The account is for the sandbox only',
+    'It was made for trying things out and never sees production data. Register an account of your own.',
+  ),
+  INVITATION_NOT_YOURS: entry(
+    403,
+    'The invitation is for another e-mail address',
+    'Log in with the address that the invitation was sent to, or ask for one to yours.',
+  ),
+  FEATURE_NOT_ENABLED: entry(
+    403,
+    'This is not enabled for the partner',
+    '`enabledFeatures` of the partner says what is. Contact SIR Giving.',
+  ),
   PARTNER_NOT_APPROVED: entry(
     403,
     'The partner is not approved for production',
     'Live keys can read. Apply to go live; until then use the sandbox.',
   ),
+  SECOND_PERSON_REQUIRED: entry(
+    403,
+    'Somebody else has to approve this',
+    'Who asked and those who approve are different people. Let another admin approve it.',
+  ),
   PARTNER_SUSPENDED: entry(403, 'The partner is suspended', 'Reads go on, changes do not. Contact SIR Giving.'),
   NOT_FOUND: entry(404, 'There is no such thing', 'No resource at this path, or it belongs to someone else.'),
   METHOD_NOT_ALLOWED: entry(405, 'The method is not allowed here', '`Allow` lists the methods of this path.'),
+  TOTP_ALREADY_ENABLED: entry(
+    409,
+    'One-time passwords are on already',
+    'Turn them off first if the app is to be replaced.',
+  ),
+  IDENTITY_IN_USE: entry(
+    409,
+    'The outside identity has an account that is in use',
+    'It belongs to a partner already. Leave the partner with it, or go on using it as it is.',
+  ),
   USER_EXISTS: entry(409, 'The user exists already', 'A user with this `externalUserId` exists. Read or patch it.'),
   REQUEST_IN_PROGRESS: entry(
     409,
@@ -108,10 +174,41 @@ export const errorCatalog = {
     true,
   ),
   LIMIT_REACHED: entry(409, 'A limit is reached', '`detail` names the limit. Delete what is no longer used.'),
+  WRONG_HOST: entry(
+    409,
+    'This host has no production data',
+    'A server on an embedded database serves the sandbox only. Use the production host.',
+  ),
+  KEY_NOT_ROTATABLE: entry(
+    409,
+    'The key cannot be rotated',
+    'It has a successor already, or works no more. Rotate the newest key of its line, or create a key.',
+  ),
+  MEMBER_EXISTS: entry(409, 'The person belongs to the team already', 'Change the role of the member instead.'),
+  LAST_OWNER: entry(
+    409,
+    'The last owner cannot go',
+    'A partner has at least one owner. Make somebody else an owner first.',
+  ),
+  GO_LIVE_DECIDED: entry(
+    409,
+    'There is an application already',
+    'One that waits for its decision, or one that was approved. `GET /v1/partner/go-live` shows it.',
+  ),
   WEBHOOK_PAUSED: entry(
     409,
     'The webhook is paused',
     'Its receiver answered 410 Gone. Events wait in its queue; delete it and register the address anew.',
+  ),
+  POOL_CLOSED: entry(
+    409,
+    'The token pool is closed',
+    'Nothing goes into it any more. Use another pool, or ask for a new one.',
+  ),
+  REQUEST_DECIDED: entry(
+    409,
+    'The request is decided already',
+    'It was approved or denied before. Read it, and file another one where that is needed.',
   ),
   BODY_TOO_LARGE: entry(413, 'The body is too large', 'At most 64 kB, a batch 1 MiB.'),
   UNSUPPORTED_MEDIA_TYPE: entry(
@@ -124,10 +221,21 @@ export const errorCatalog = {
     'The idempotency key came with another body',
     '`errors` names the places that differ from the first request with this key.',
   ),
+  LINK_NOT_VALID: entry(
+    422,
+    'The link is used or too old',
+    'A link of a mail works once and for 30 minutes. Ask for a new one.',
+  ),
+  TOTP_NOT_ENABLED: entry(422, 'One-time passwords are off', 'Turn them on first: enrol and confirm.'),
   UNSUPPORTED_CURRENCY: entry(
     422,
     'There is no rate for this currency',
     'The token pool has no rate for the currency. Nothing was written.',
+  ),
+  ACTION_TYPE_NOT_ALLOWED: entry(
+    422,
+    'The pool does not reward this type of action',
+    'The token pool is restricted to other action types. Nothing was written.',
   ),
   NO_VALUE_RULE: entry(
     422,
@@ -164,6 +272,12 @@ export const errorCatalog = {
     'The address cannot receive webhooks',
     'https on port 443 or 8443 at a public host name, without user info.',
   ),
+  TOO_MANY_ATTEMPTS: entry(
+    429,
+    'Too many attempts',
+    'From your address, with this e-mail address. Wait as long as `Retry-After` says; others are not affected.',
+    true,
+  ),
   RATE_LIMITED: entry(429, 'Too many requests', 'Slow down; `Retry-After` says for how many seconds.', true),
   INTERNAL_ERROR: entry(
     500,
@@ -176,6 +290,11 @@ export const errorCatalog = {
     'Not available right now',
     'Nothing was written. Try again after `Retry-After` with the same idempotency key.',
     true,
+  ),
+  MAIL_NOT_CONFIGURED: entry(
+    503,
+    'This server cannot send mail',
+    'Whoever runs it sets `SMTP_URL`; `npm start` on a laptop shows mails at `/dev/mail`.',
   ),
   OVERLOADED: entry(
     503,

@@ -20,8 +20,11 @@ export type IdPrefix =
   | 'key'
   | 'ptn'
   | 'req'
+  | 'preq'
   | 'rev'
-  | 'rdm';
+  | 'rdm'
+  | 'acc'
+  | 'ses';
 
 const BASE32 = '0123456789abcdefghjkmnpqrstvwxyz';
 const HEX_VALUE = new Int8Array(128).fill(-1);

@@ -3,7 +3,10 @@ import type { Queryable } from './db.ts';
 import { StartupError } from './startup-error.ts';
 
 /** What a secret is for. Each purpose has a key of its own, so that a ciphertext moved to another column does not open. */
-export type SecretPurpose = 'hmac-secret' | 'webhook-secret' | 'webhook-headers' | 'kept-answer';
+export type SecretPurpose = 'hmac-secret' | 'webhook-secret' | 'webhook-headers' | 'kept-answer' | 'mail' | 'totp-seed';
+
+/** What a message authentication code is for. Each purpose has a key of its own here too. */
+export type MacPurpose = 'access-token/partner' | 'access-token/admin' | 'refresh-token' | 'attempt-counter';
 
 /** Where a sealed secret lies: opening it needs the same place. */
 export interface SecretPlace {
@@ -18,6 +21,8 @@ export interface SecretBox {
   seal(place: SecretPlace, plaintext: string): Buffer;
   /** Decrypts what was sealed for this place. Throws SecretNotOpened on anything else: never a wrong text. */
   open(place: SecretPlace, sealed: Uint8Array): string;
+  /** 256 bits for HMAC-SHA256. The same for both environments: a person's session holds on both hosts (contract §1). */
+  macKey(purpose: MacPurpose): Buffer;
 }
 
 /** A secret at rest that does not open: changed, moved from another row, or sealed with another master key. */
@@ -69,6 +74,7 @@ export function createSecretBox(masterKeyHex: string): SecretBox {
       }
       return decrypt(bytes, keyOf(place), place);
     },
+    macKey: (purpose) => derive(masterKey, `mac/${purpose}`, KEY_BYTES),
   };
 }
 

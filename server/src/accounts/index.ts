@@ -1,0 +1,10 @@
+export type { AccountDependencies, AccountMembership } from './account-dependencies.ts';
+export { createAccount, type NewAccount } from './create-account.ts';
+export { disableAccount, enableAccount, setAdmin } from './disable-account.ts';
+export { endSessionsOf } from './end-sessions.ts';
+export type { OutsideIssuer } from './outside-tokens.ts';
+export { assertGoodPassword, hashPassword } from './passwords.ts';
+export { purgeAccounts } from './purge-accounts.ts';
+export { type AccountRow, findAccount, findAccountByEmail } from './queries.ts';
+export { accountEndpoints, adminAccountEndpoints } from './routes.ts';
+export { type AccountAccess, createAccountAccess } from './verify-access-token.ts';
