@@ -31,8 +31,9 @@ export function codesOf(method: string, scope: DocumentedScope, endpoint: Endpoi
   if (scope === 'secretKey') add('SECRET_KEY_REQUIRED');
   if (scope !== 'public' && method !== 'GET') add('PARTNER_NOT_APPROVED', 'PARTNER_SUSPENDED');
   if (endpoint.params !== undefined) add('NOT_FOUND');
-  if (endpoint.query !== undefined || endpoint.body !== undefined) add('INVALID_REQUEST');
-  if (endpoint.body !== undefined) add('INVALID_JSON', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE');
+  // Unknown parameters of a query are refused everywhere, and a body that nobody asked for is judged all the same.
+  add('INVALID_REQUEST');
+  if (method !== 'GET') add('INVALID_JSON', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE');
   if (takesCursor(endpoint)) add('INVALID_CURSOR');
   if (endpoint.kind === 'keyed') add('SIGNATURE_REUSED', 'REQUEST_IN_PROGRESS', 'IDEMPOTENCY_KEY_REUSED');
   return (Object.keys(errorCatalog) as ErrorCode[]).filter((code) => codes.has(code));
