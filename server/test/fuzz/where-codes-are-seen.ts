@@ -1,0 +1,101 @@
+import type { ErrorCode } from '@sirgiving/contract';
+
+/** The codes that every fuzz run of 10,000 calls meets; fuzz.test.ts holds the run to it. */
+export const CODES_OF_THE_FUZZ_RUN: readonly ErrorCode[] = [
+  'INVALID_JSON',
+  'INVALID_REQUEST',
+  'INVALID_CURSOR',
+  'AUTHENTICATION_REQUIRED',
+  'INVALID_API_KEY',
+  'INVALID_SIGNATURE',
+  'TIMESTAMP_OUT_OF_RANGE',
+  'WRONG_ENVIRONMENT',
+  'SIGNATURE_REUSED',
+  'INSUFFICIENT_BALANCE',
+  'SECRET_KEY_REQUIRED',
+  'SECRET_KEY_IN_BROWSER',
+  'IP_NOT_ALLOWED',
+  'PARTNER_SUSPENDED',
+  'NOT_FOUND',
+  'METHOD_NOT_ALLOWED',
+  'USER_EXISTS',
+  'UNSUPPORTED_MEDIA_TYPE',
+  'IDEMPOTENCY_KEY_REUSED',
+  'UNSUPPORTED_CURRENCY',
+  'REVERSAL_EXCEEDS_REMAINING',
+  'BATCH_REJECTED',
+  'DESTINATION_NOT_ALLOWED',
+];
+
+/** A test, or a group of them, that brings a code about on purpose. */
+export interface DirectedTest {
+  /** From the root of the repository. */
+  file: string;
+  /** The title as it is written there. */
+  title: string;
+}
+
+/**
+ * The codes that random calls do not meet, or not every time: by their test. A code of 503 stands here with the fault that brings it
+ * about.
+ */
+export const DIRECTED_TESTS: Partial<Record<ErrorCode, DirectedTest>> = {
+  NO_ACTIVE_POOL: {
+    file: 'server/src/actions/routes.test.ts',
+    title: 'refuses what has no value, no rate or no campaign, in that order behind the pool',
+  },
+  INSUFFICIENT_POOL: {
+    file: 'server/src/actions/routes.test.ts',
+    title: 'a failed action is kept, listed and explained',
+  },
+  PARTNER_NOT_APPROVED: {
+    file: 'server/src/server.test.ts',
+    title: 'lets partners that wait for approval submit in production, and change nothing else',
+  },
+  REQUEST_IN_PROGRESS: {
+    file: 'server/src/platform/idempotent-request.test.ts',
+    title: 'is 409 with Retry-After when the first has not ended after 2 s',
+  },
+  LIMIT_REACHED: {
+    file: 'server/src/webhooks/routes.test.ts',
+    title: 'twenty are enough, also when many come at once; deleting one makes room',
+  },
+  WEBHOOK_PAUSED: { file: 'server/src/webhooks/routes.test.ts', title: 'a paused webhook refuses a test' },
+  BODY_TOO_LARGE: {
+    file: 'server/test/flows/bad-input.test.ts',
+    title: 'over the limit is refused: a byte too many as well as 2 MiB',
+  },
+  NO_VALUE_RULE: {
+    file: 'server/src/actions/routes.test.ts',
+    title: 'refuses what has no value, no rate or no campaign, in that order behind the pool',
+  },
+  USER_NOT_FOUND: {
+    file: 'server/src/actions/submit-actions.test.ts',
+    title: 'of an unknown user is refused when users are not to be created, and leaves nothing',
+  },
+  CAMPAIGN_NOT_APPLICABLE: {
+    file: 'server/src/actions/routes.test.ts',
+    title: 'refuses what has no value, no rate or no campaign, in that order behind the pool',
+  },
+  ACTION_NOT_REVERSIBLE: {
+    file: 'server/src/actions/routes.test.ts',
+    title: 'a failed action has nothing to reverse',
+  },
+  RATE_LIMITED: {
+    file: 'server/src/server.test.ts',
+    title: 'are of the partner: past them 429 with Retry-After for it, and nothing for another one',
+  },
+  INTERNAL_ERROR: {
+    file: 'server/src/server.test.ts',
+    title: 'anything else is 500, is logged with the request’s id and shows nothing of itself: %s',
+  },
+  UNAVAILABLE: { file: 'server/test/faults/database-faults.test.ts', title: 'PostgreSQL hung by SIGSTOP' },
+  OVERLOADED: {
+    file: 'server/test/flows/error-codes.test.ts',
+    title: 'a full queue refuses what comes on top, takes what waits, and serves again',
+  },
+  OUTCOME_UNKNOWN: {
+    file: 'server/test/faults/database-faults.test.ts',
+    title: 'a connection that is cut around COMMIT',
+  },
+};
