@@ -1,6 +1,6 @@
 import { type ErrorCode, errorCatalog } from '@sirgiving/contract';
 import { expect } from 'vitest';
-import type { Route } from '../../src/route.ts';
+import type { Route } from '../../src/server.ts';
 import type { Answer, TestApp, TestPartner } from '../app.ts';
 import { type Existing, type GoodRequest, goodRequest, makeExisting } from './good-requests.ts';
 import { tableContents } from './table-contents.ts';
