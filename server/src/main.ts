@@ -1,15 +1,20 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { type Logger, pino } from 'pino';
+import { createAccountAccess } from './accounts/index.ts';
 import { SubmissionQueue } from './actions/index.ts';
 import { banner, type Progress, showProgress } from './announce.ts';
 import { type Config, loadConfig, processVariables } from './config.ts';
 import { keepDemoCredentials } from './demo-credentials.ts';
 import { openDatabase, takeDataFolder } from './open-database.ts';
+import { ChangeWatch } from './platform/change-watch.ts';
 import { systemClock } from './platform/clock.ts';
+import { readChangeCounter } from './platform/credential-changes.ts';
 import { connect, type Sql } from './platform/db.ts';
 import { Failpoints } from './platform/failpoints.ts';
 import { randomIds } from './platform/ids.ts';
+import { openMail } from './platform/mail.ts';
+import { MailOutbox } from './platform/mail-outbox.ts';
 import { createSecretBox } from './platform/secret-box.ts';
 import { StartupError, systemErrorCode } from './platform/startup-error.ts';
 import { createWakeUp } from './platform/wake-up.ts';
@@ -76,7 +81,17 @@ async function start(config: Config, log: Logger, started: Started, onProgress: 
   const workerSql = open(WORKER_CONNECTIONS, 'sir-worker');
   const wakeUp = createWakeUp(sql, config.environment, log);
   started.push('wake-up', async () => wakeUp.stop());
-  const parts = { clock: systemClock, ids: randomIds, secretBox: createSecretBox(database.masterKey), log, wakeUp };
+  const secretBox = createSecretBox(database.masterKey);
+  const { environment } = config;
+  const mailing = {
+    delivery: openMail(config, systemClock),
+    environment,
+    clock: systemClock,
+    ids: randomIds,
+    secretBox,
+  };
+  const mailOutbox = new MailOutbox(mailing);
+  const parts = { clock: systemClock, ids: randomIds, secretBox, log, wakeUp, mailOutbox };
   const submissions = new SubmissionQueue({
     ...parts,
     databaseUrl: database.url,
@@ -88,7 +103,7 @@ async function start(config: Config, log: Logger, started: Started, onProgress: 
   const drains: (() => Promise<unknown>)[] = [];
   started.push('requests and background work', () => Promise.all(drains.map((drain) => drain())));
   if (config.roles.worker) {
-    const { environment, allowInsecureWebhooks: allowInsecureLoopback } = config;
+    const { allowInsecureWebhooks: allowInsecureLoopback } = config;
     const worker = startWorker({
       ...parts,
       sql: workerSql,
@@ -99,8 +114,11 @@ async function start(config: Config, log: Logger, started: Started, onProgress: 
   }
   if (port === undefined) return banner({ environment: config.environment });
 
-  const baseUrl = urlOf(config.host, port);
-  const { app } = await buildServer({ ...parts, config, sql, submissions, baseUrl });
+  const ownUrl = urlOf(config.host, port);
+  const baseUrl = config.publicUrl ?? ownUrl;
+  const changes = new ChangeWatch(() => readChangeCounter(sql));
+  const accountAccess = createAccountAccess({ ...parts, sql, changes, outsideIssuer: config.outsideIssuer });
+  const { app } = await buildServer({ ...parts, config, sql, changes, accountAccess, submissions, baseUrl });
   drains.push(() => app.close());
   const credentialsPath = config.seedDemo
     ? await keepDemoCredentials({ ...parts, sql }, config.dataDir, baseUrl)

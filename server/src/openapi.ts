@@ -11,7 +11,6 @@ import type {
 } from './openapi/document.ts';
 import {
   codesOf,
-  type DocumentedScope,
   type ErrorResponses,
   errorResponses,
   headerReferences,
@@ -39,13 +38,14 @@ import {
 } from './openapi/recorded-examples.ts';
 import { type SharedSchemas, sharedSchemas } from './openapi/shared-schemas.ts';
 import { webhookOperations } from './openapi/webhook-operations.ts';
+import { callersOf, lowestRole, type Scope, signedBy } from './partners/index.ts';
 import type { Endpoint } from './platform/endpoint.ts';
 
 export type { OpenApiDocument } from './openapi/document.ts';
 export { readRecordedExamples } from './openapi/recorded-examples.ts';
 
 /** A line of the server's table of routes. */
-type DocumentedRoute = readonly [method: string, path: string, scope: DocumentedScope, endpoint: Endpoint];
+type DocumentedRoute = readonly [method: string, path: string, scope: Scope, endpoint: Endpoint];
 
 interface OpenApiSource {
   routes: readonly DocumentedRoute[];
@@ -104,7 +104,7 @@ function operation(route: DocumentedRoute, { schemas, errors, examples }: Buildi
   const calls = callsOf(examples, id);
   const answers = answerExamples(calls);
   const body = requestBody(endpoint, schemas, calls);
-  const inputs = parametersOf(endpoint, schemas, parameterExamples(path, calls));
+  const inputs = parametersOf(scope, endpoint, schemas, parameterExamples(path, calls));
   return {
     operationId: id,
     summary: endpoint.summary,
@@ -115,18 +115,31 @@ function operation(route: DocumentedRoute, { schemas, errors, examples }: Buildi
     ...(body === undefined ? {} : { requestBody: body }),
     responses: {
       [endpoint.status]: success(scope, endpoint, schemas, answers.get(endpoint.status)),
-      ...errors.responsesOf(codesOf(method, scope, endpoint), answers),
+      ...errors.responsesOf(codesOf(method, path, scope, endpoint), answers),
     },
     'x-error-codes': [...endpoint.errors],
+    'x-roles': [...callersOf[scope]],
   };
 }
 
-function securityOf(scope: DocumentedScope): Operation['security'] {
-  if (scope === 'public') return [];
-  return [{ [scope === 'secretKey' ? 'secretKey' : 'partnerKey']: [], timestamp: [], signature: [] }];
+/** Each entry is one way in. */
+function securityOf(scope: Scope): Operation['security'] {
+  if (scope === 'anyone') return [];
+  if (scope === 'widget') return [{ publishableKey: [] }];
+  const signed = signedBy(scope);
+  const key = signed === 'secret' ? 'secretKey' : 'partnerKey';
+  return [...(signed === undefined ? [] : [{ [key]: [], timestamp: [], signature: [] }]), { accessToken: [] }];
+}
+
+/** What people say about whose data they mean. Where keys call too, the description of `accessToken` tells of it: keys need none. */
+function headersOfPeople(scope: Scope): Reference[] {
+  if (signedBy(scope) !== undefined || scope === 'anyone' || scope === 'widget') return [];
+  const names = ['PartnerEnvironment', ...(lowestRole(scope) === undefined ? [] : ['PartnerId'])];
+  return names.map((name) => ({ $ref: `#/components/parameters/${name}` }));
 }
 
 function parametersOf(
+  scope: Scope,
   endpoint: Endpoint,
   schemas: SharedSchemas,
   examples: ReadonlyMap<string, string>,
@@ -149,7 +162,7 @@ function parametersOf(
     }
   }
   if (endpoint.kind === 'keyed') inputs.push({ $ref: '#/components/parameters/IdempotencyKey' });
-  return inputs;
+  return [...inputs, ...headersOfPeople(scope)];
 }
 
 /** A parameter as its schema has it: `5`, not `"5"`, where that is an integer. */
@@ -168,15 +181,10 @@ function requestBody(
   return { required: true, content: { 'application/json': media } };
 }
 
-function success(
-  scope: DocumentedScope,
-  endpoint: Endpoint,
-  schemas: SharedSchemas,
-  examples: MediaType['examples'],
-): Response {
+function success(scope: Scope, endpoint: Endpoint, schemas: SharedSchemas, examples: MediaType['examples']): Response {
   const names = [
     'X-Request-Id',
-    ...(scope === 'public' ? [] : RATE_LIMIT_HEADERS),
+    ...(scope === 'anyone' ? [] : RATE_LIMIT_HEADERS),
     ...(endpoint.kind === 'keyed' || hasKeyInBody(endpoint) ? ['Idempotent-Replayed'] : []),
     ...(endpoint.ignoresUnknownFields === true ? ['X-SIR-Ignored-Fields'] : []),
   ];

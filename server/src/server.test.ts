@@ -1,10 +1,11 @@
 import Type from 'typebox';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Answer, signedRequest, startTestApp, type TestApp } from '../test/app.ts';
+import { type Scope, signedBy } from './partners/index.ts';
 import { systemClock } from './platform/clock.ts';
 import { connect } from './platform/db.ts';
 import { endpoint, keyedEndpoint } from './platform/endpoint.ts';
-import type { Route } from './server.ts';
+import type { Route } from './route.ts';
 
 const Any = Type.Object({}, { additionalProperties: true });
 const fine = endpoint({ summary: 'Fine', status: 200, answer: Any, errors: [] }, async () => ({ fine: true }));
@@ -31,8 +32,8 @@ describe('the table of routes', () => {
     );
   });
 
-  test('asks for authentication on every route that is not public, HEAD included', async () => {
-    const closed = t.routes.filter(({ scope }) => scope !== 'public');
+  test('asks for authentication on every route that is not for anyone, HEAD included', async () => {
+    const closed = t.routes.filter(({ scope }) => scope !== 'anyone');
     expect(closed.length).toBeGreaterThan(30);
     for (const { method, path } of closed) {
       const answer = await t.request({ method: method as 'GET', url: example(path) });
@@ -40,20 +41,23 @@ describe('the table of routes', () => {
     }
   });
 
-  test('takes every mutation from secret keys only, and reads from both kinds', async () => {
-    for (const { method, path, scope } of t.routes.filter((route) => route.scope !== 'public')) {
-      expect(scope, `${method} ${path}`).toBe(method === 'GET' || method === 'HEAD' ? 'signed' : 'secretKey');
+  test('takes mutations from secret keys only, and reads from both kinds', async () => {
+    const routes = t.routes.filter(({ scope }) => signedBy(scope as Scope) !== undefined);
+    for (const { method, path, scope } of routes) {
+      const reads = method === 'GET' || method === 'HEAD';
+      expect(signedBy(scope as Scope), `${method} ${path}`).toBe(reads ? 'any' : 'secret');
       const answer = await t.signed(method, example(path), undefined, { key: 'publishable' });
-      if (scope === 'secretKey') expect(answer.body.code, `${method} ${path}`).toBe('SECRET_KEY_REQUIRED');
-      else expect([200, 404], `${method} ${path}`).toContain(answer.status);
+      if (reads) expect([200, 404], `${method} ${path}`).toContain(answer.status);
+      else expect(answer.body.code, `${method} ${path}`).toBe('SECRET_KEY_REQUIRED');
     }
   });
 
   test('has nothing public but health and documentation', async () => {
     const open = t.routes
-      .filter(({ scope }) => scope === 'public')
+      .filter(({ scope }) => scope === 'anyone')
       .map(({ path }) => path.replace(/^\/partner-api.*/, '/partner-api'));
-    expect([...new Set(open)].sort()).toEqual(['/livez', '/openapi.json', '/partner-api', '/readyz']);
+    const paths = [...new Set(open)].filter((path) => !path.startsWith('/v1/partner/auth/'));
+    expect(paths.sort()).toEqual(['/livez', '/openapi.json', '/partner-api', '/readyz']);
     for (const path of ['/livez', '/readyz', '/openapi.json', '/partner-api']) {
       expect((await t.request({ url: path })).status).toBe(200);
     }
@@ -65,7 +69,10 @@ describe('the table of routes', () => {
       Object.keys(item).map((method) => `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`),
     );
     const served = t.routes
-      .filter(({ method, path }) => method !== 'HEAD' && !path.startsWith('/partner-api') && path !== '/openapi.json')
+      .filter(
+        ({ method, path }) =>
+          !['HEAD', 'OPTIONS'].includes(method) && !path.startsWith('/partner-api') && path !== '/openapi.json',
+      )
       .map(({ method, path }) => `${method} ${path}`);
     expect(shown.sort()).toEqual(served.sort());
   });
@@ -121,10 +128,10 @@ describe('rate limits', () => {
     async () => ({}),
   );
   const table: Route[] = [
-    ['GET', '/v1/partner/fine', 'signed', fine],
-    ['POST', '/v1/partner/big', 'signed', big],
-    ['GET', '/open', 'public', fine],
-    ['GET', '/livez', 'public', fine],
+    ['GET', '/v1/partner/fine', 'reads', fine],
+    ['POST', '/v1/partner/big', 'reads', big],
+    ['GET', '/open', 'anyone', fine],
+    ['GET', '/livez', 'anyone', fine],
   ];
   const limited = (rateLimitPerMinute: number | undefined, trustedProxies: string[] = []) =>
     startTestApp({ table, config: { rateLimitPerMinute, trustedProxies }, shareDatabaseOf: t });
@@ -246,14 +253,14 @@ describe('what goes wrong inside', () => {
     failing(() => t.sql.unsafe(`do $$ begin raise exception 'inner secret' using errcode = '${state}'; end $$`));
   const STATES = ['57014', '08006', '57P01', '25P03', '53300', '58030', '55P03', '40001', '40P01'];
   const table = (): Route[] => [
-    ...STATES.map((state): Route => ['GET', `/state/${state}`, 'public', raising(state)]),
-    ['GET', '/bug', 'public', failing(() => Promise.reject(new Error('inner secret')))],
-    ['GET', '/data', 'public', raising('22012')],
-    ['GET', '/killed', 'public', failing(() => t.sql`select pg_terminate_backend(pg_backend_pid())`)],
+    ...STATES.map((state): Route => ['GET', `/state/${state}`, 'anyone', raising(state)]),
+    ['GET', '/bug', 'anyone', failing(() => Promise.reject(new Error('inner secret')))],
+    ['GET', '/data', 'anyone', raising('22012')],
+    ['GET', '/killed', 'anyone', failing(() => t.sql`select pg_terminate_backend(pg_backend_pid())`)],
     [
       'GET',
       '/refused',
-      'public',
+      'anyone',
       failing(async () => {
         const nowhere = connect('postgres://nobody@127.0.0.1:1/none', { max: 1, applicationName: 'test' });
         await nowhere`select 1`.finally(() => nowhere.end());
@@ -262,7 +269,7 @@ describe('what goes wrong inside', () => {
     [
       'POST',
       '/v1/partner/keyed',
-      'secretKey',
+      'writes',
       keyedEndpoint({ summary: 'Fails', status: 201, answer: Any, errors: [] }, async (tx) => {
         await tx`select pg_terminate_backend(pg_backend_pid())`;
       }),
@@ -323,8 +330,8 @@ test('the test harness refuses an answer that its endpoint does not declare', as
   const wrong = endpoint({ summary: 'Wrong', status: 200, answer: Declared, errors: [] }, async () => ({ a: 1 }));
   const more = endpoint({ summary: 'More', status: 200, answer: Declared, errors: [] }, async () => ({ a: '', b: 1 }));
   const table: Route[] = [
-    ['GET', '/wrong', 'public', wrong],
-    ['GET', '/more', 'public', more],
+    ['GET', '/wrong', 'anyone', wrong],
+    ['GET', '/more', 'anyone', more],
   ];
   const t = await startTestApp({ table });
   await expect(t.request({ url: '/wrong' })).rejects.toThrow('must be a string');

@@ -4,17 +4,23 @@ import { signRequest } from '@sirgiving/signature';
 import type { FastifyInstance, InjectOptions } from 'fastify';
 import { pino } from 'pino';
 import type { TSchema } from 'typebox';
+import { createAccountAccess, type OutsideIssuer } from '../src/accounts/index.ts';
 import { SubmissionQueue } from '../src/actions/index.ts';
 import { createKey, createPartner, type IssuedKey, type PartnerStatus, type Tier } from '../src/partners/index.ts';
+import { ChangeWatch } from '../src/platform/change-watch.ts';
 import { type Clock, systemClock } from '../src/platform/clock.ts';
+import { readChangeCounter } from '../src/platform/credential-changes.ts';
 import type { Sql } from '../src/platform/db.ts';
 import type { Endpoint, Tenant } from '../src/platform/endpoint.ts';
 import { Failpoints } from '../src/platform/failpoints.ts';
 import { publicId, randomIds } from '../src/platform/ids.ts';
+import { MailBox } from '../src/platform/mail.ts';
+import { MailOutbox } from '../src/platform/mail-outbox.ts';
 import { compileValueCheck } from '../src/platform/request-validation.ts';
 import { createSecretBox, type SecretBox } from '../src/platform/secret-box.ts';
 import { createPool, fundPool } from '../src/pools/index.ts';
-import { type BuiltServer, buildServer, type Route, routeTable, type ServerDependencies } from '../src/server.ts';
+import type { Route } from '../src/route.ts';
+import { type BuiltServer, buildServer, routeTable, type ServerDependencies } from '../src/server.ts';
 import { createTestDatabase } from './test-database.ts';
 
 export interface TestAppOptions {
@@ -26,6 +32,8 @@ export interface TestAppOptions {
   onWrite?: () => void;
   /** Endpoints of the test's own, instead of those of the Partner API. */
   table?: readonly Route[];
+  /** Whose access tokens count beside our own. */
+  outsideIssuer?: OutsideIssuer;
   /** The database of another test app: two processes on one database. */
   shareDatabaseOf?: TestApp;
 }
@@ -86,6 +94,7 @@ export interface NewPartnerOptions {
 const BASE_URL = 'https://devapi.sirgiving.org';
 const DEFAULT_CONFIG: ServerDependencies['config'] = {
   environment: 'sandbox',
+  laptop: false,
   trustedProxies: [],
   rateLimitPerMinute: undefined,
   allowInsecureWebhooks: true,
@@ -114,7 +123,16 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     failpoints: new Failpoints(undefined),
     onCommitted: wakeUp.nudge,
   });
-  const deps = { config, sql, clock, ids: randomIds, log, secretBox, submissions, wakeUp, baseUrl: BASE_URL };
+  const changes = new ChangeWatch(() => readChangeCounter(sql));
+  const parts = { sql, clock, ids: randomIds, secretBox, changes };
+  const accountAccess = createAccountAccess({ ...parts, outsideIssuer: options.outsideIssuer });
+  const mailBox = new MailBox('SIR Giving <no-reply@sirgiving.test>', clock);
+  const mailOutbox = new MailOutbox({
+    ...parts,
+    environment: config.environment,
+    delivery: { kind: 'memory', mailBox },
+  });
+  const deps = { ...parts, config, log, submissions, wakeUp, accountAccess, mailOutbox, baseUrl: BASE_URL };
   const table = options.table ?? routeTable(deps);
   const { app, routes } = await buildServer(deps, table);
   const check = answerCheck(table);

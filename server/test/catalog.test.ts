@@ -13,6 +13,8 @@ const REFERENCE_TABLES = [
   'api_key_lookup',
   'credential_changes',
   'master_key_checks',
+  'partner_invitation_lookup',
+  'partner_member_lookup',
   'partner_slugs',
   'schema_migrations',
 ];

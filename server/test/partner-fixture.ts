@@ -3,7 +3,6 @@ import type { Environment } from '@sirgiving/contract';
 import { signRequest } from '@sirgiving/signature';
 import {
   type Access,
-  type Authenticate,
   createAuthentication,
   createKey,
   createPartner,
@@ -11,6 +10,7 @@ import {
   type PartnerStatus,
   type RequestToAuthenticate,
 } from '../src/partners/index.ts';
+import type { KeyCaller } from '../src/platform/caller.ts';
 import { type Clock, systemClock } from '../src/platform/clock.ts';
 import type { Sql } from '../src/platform/db.ts';
 import { randomIds } from '../src/platform/ids.ts';
@@ -37,13 +37,25 @@ export async function newPartnerWithKey(
   });
 }
 
+/** Authentication of requests that are signed. */
+export type AuthenticateKey = (request: RequestToAuthenticate, access: Access) => KeyCaller | Promise<KeyCaller>;
+
 /** Authentication as one process has it, with a cache of its own. */
 export function authenticationOf(
   sql: Sql,
   environment: Environment = 'sandbox',
   clock: Clock = systemClock,
-): Authenticate {
-  return createAuthentication({ sql, clock, environment, secretBox: testSecretBox, baseUrls });
+): AuthenticateKey {
+  const authenticate = createAuthentication({
+    sql,
+    clock,
+    environment,
+    laptop: false,
+    secretBox: testSecretBox,
+    verifyAccessToken: () => Promise.reject(new Error('this test has no access tokens')),
+    baseUrls,
+  });
+  return (request, access) => authenticate(request, access) as KeyCaller | Promise<KeyCaller>;
 }
 
 export interface RequestChanges {
@@ -78,5 +90,5 @@ export function signedRequest(key: IssuedKey, changes: RequestChanges = {}): Req
   };
 }
 
-export const toRead: Access = { scope: 'signed' };
-export const toWrite: Access = { scope: 'secretKey' };
+export const toRead: Access = { scope: 'reads', mutates: false };
+export const toWrite: Access = { scope: 'writes', mutates: true };

@@ -7,6 +7,7 @@ export const eventTypes = {
   'token_pool.funded': 'Tokens were added to a pool.',
   'user.created': 'A user was created.',
   'reward.redeemed': 'A user spent tokens.',
+  'api_key.expiring': 'A key stops working in 30, 7 or 1 days.',
   'webhook.test': 'Sent by the test endpoint.',
 } as const;
 

@@ -13,8 +13,11 @@ export interface DocumentedOperation {
   method: string;
   path: string;
   operation: Operation;
-  needs: 'nothing' | 'any key' | 'secret key';
+  needs: Needs;
 }
+
+/** What a caller shows. Where a person may call too, it is the key that is named: that is what this documentation is about. */
+type Needs = 'nothing' | 'any key' | 'secret key' | 'publishable key' | 'access token';
 
 /** The operations in the document's order. */
 export function operationsOf(document: OpenApiDocument): DocumentedOperation[] {
@@ -30,7 +33,10 @@ export function operationsOf(document: OpenApiDocument): DocumentedOperation[] {
 
 function needsOf({ security }: Operation): DocumentedOperation['needs'] {
   if (security.length === 0) return 'nothing';
-  return security.some((scheme) => 'secretKey' in scheme) ? 'secret key' : 'any key';
+  const shows = (scheme: string) => security.some((way) => scheme in way);
+  if (shows('publishableKey')) return 'publishable key';
+  if (shows('secretKey')) return 'secret key';
+  return shows('partnerKey') ? 'any key' : 'access token';
 }
 
 /**

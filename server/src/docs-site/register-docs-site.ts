@@ -29,7 +29,7 @@ export function registerDocsSite(app: FastifyInstance, site: DocsSite): void {
   for (const [path, file] of files) {
     const paths = path === '/index.html' ? ['', '/'] : [path];
     for (const end of paths) {
-      app.get(`${DOCS_PATH}${end}`, { config: { scope: 'public' } }, (request, reply) => answer(request, reply, file));
+      app.get(`${DOCS_PATH}${end}`, { config: { scope: 'anyone' } }, (request, reply) => answer(request, reply, file));
     }
   }
 }

@@ -59,12 +59,26 @@ function breakable(path: string): Html[] {
   return path.split('/').map((segment, index) => html`${index === 0 ? '' : '/'}<wbr>${segment}`);
 }
 
-function needsLine({ needs }: DocumentedOperation): Html {
+function needsLine({ needs, operation }: DocumentedOperation): Html {
   if (needs === 'nothing') return html`<p class="needs">No keys needed</p>`;
+  if (needs === 'publishable key') return html`<p class="needs"><strong>Publishable key</strong> alone</p>`;
+  const roles = operation['x-roles'].filter((role) => role in ROLE_TEXT).map((role) => ROLE_TEXT[role]);
+  if (needs === 'access token') return html`<p class="needs"><strong>Access token</strong>: ${roles.join(', ')}</p>`;
   const link = html`<a href="#authentication">signed</a>`;
-  if (needs === 'secret key') return html`<p class="needs"><strong>Secret key</strong>, ${link}</p>`;
-  return html`<p class="needs"><strong>Publishable or secret key</strong>, ${link}</p>`;
+  const key = needs === 'secret key' ? 'Secret key' : 'Publishable or secret key';
+  return html`<p class="needs"><strong>${key}</strong>, ${link}; or access token: ${roles.join(', ')}</p>`;
 }
+
+/** Who may call with an access token, of those that `x-roles` names. */
+const ROLE_TEXT: Record<string, string> = {
+  viewer: 'viewer',
+  developer: 'developer',
+  owner: 'owner',
+  developerInSandbox: 'developer (sandbox)',
+  ownerInSandbox: 'owner (sandbox)',
+  account: 'anyone who is logged in',
+  admin: 'SIR Giving',
+};
 
 function parameterLists(document: OpenApiDocument, { operation }: DocumentedOperation): Html[] {
   const titles = { path: 'Path', query: 'Query', header: 'Header' } as const;
@@ -114,14 +128,7 @@ function errorLine(document: OpenApiDocument, code: string): Html {
 
 function requestPanel(document: OpenApiDocument, { method, path, operation, needs }: DocumentedOperation): Html {
   const body = firstExample(operation.requestBody?.content['application/json']);
-  const key = needs === 'secret key' ? 'sk_test_…' : 'pk_test_… or sk_test_…';
-  const headers =
-    needs === 'nothing'
-      ? ''
-      : html`
-<span class="t-name">X-Partner-Key</span>: ${key}
-<span class="t-name">X-Timestamp</span>: Unix seconds
-<span class="t-name">X-Signature</span>: <span class="t-comment">hex HMAC</span>`;
+  const headers = credentialLines(needs);
   return html`<figure class="panel">
     <figcaption><span>Request</span>
       <button type="button" class="try" data-try="${operation.operationId}" data-scripted>Try it<span class="visually-hidden">: ${operation.summary}</span></button>
@@ -135,6 +142,20 @@ function requestPanel(document: OpenApiDocument, { method, path, operation, need
 ${highlightJson(body)}`
     }</code></pre>
   </figure>`;
+}
+
+function credentialLines(needs: DocumentedOperation['needs']): Html | string {
+  if (needs === 'nothing') return '';
+  if (needs === 'access token') {
+    return html`
+<span class="t-name">Authorization</span>: Bearer <span class="t-comment">access token</span>`;
+  }
+  const key = { 'secret key': 'sk_test_…', 'any key': 'pk_test_… or sk_test_…', 'publishable key': 'pk_test_…' }[needs];
+  const signature = html`
+<span class="t-name">X-Timestamp</span>: Unix seconds
+<span class="t-name">X-Signature</span>: <span class="t-comment">hex HMAC</span>`;
+  return html`
+<span class="t-name">X-Partner-Key</span>: ${key}${needs === 'publishable key' ? '' : signature}`;
 }
 
 function answerPanel(document: OpenApiDocument, { operation }: DocumentedOperation): Html {

@@ -11,11 +11,15 @@ export interface OpenApiDocument {
     responses: Record<string, Response>;
     parameters: Record<string, Parameter>;
     headers: Record<string, Header>;
-    securitySchemes: Record<string, { type: 'apiKey'; in: 'header'; name: string; description: string }>;
+    securitySchemes: Record<string, SecurityScheme>;
   };
   /** Every code that an answer of the problem kind can carry: what it means and what to do. */
   'x-error-catalog': Record<string, CatalogedError>;
 }
+
+type SecurityScheme =
+  | { type: 'apiKey'; in: 'header'; name: string; description: string }
+  | { type: 'http'; scheme: 'bearer'; bearerFormat: 'JWT'; description: string };
 
 interface CatalogedError {
   status: number;
@@ -106,6 +110,8 @@ export interface Operation {
   responses: Record<string, Response | Reference>;
   /** The codes that are particular to this operation; the others come with its authentication and the shape of its request. */
   'x-error-codes': string[];
+  /** Who may call it: keys and roles. */
+  'x-roles': string[];
 }
 
 export interface WebhookOperation {

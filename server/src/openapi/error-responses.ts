@@ -1,9 +1,7 @@
 import { type ErrorCode, errorCatalog } from '@sirgiving/contract';
+import { featureOf, lowestRole, type Scope, signedBy } from '../partners/index.ts';
 import type { Endpoint } from '../platform/endpoint.ts';
 import type { NamedExample, Reference, Response } from './document.ts';
-
-/** Who may call: `public` anyone, `signed` either key, `secretKey` only `sk_…`. */
-export type DocumentedScope = 'public' | 'signed' | 'secretKey';
 
 /** The codes that belong to no operation: a path that does not exist, a method that a path does not have. */
 export const CODES_OF_NO_OPERATION: readonly ErrorCode[] = ['METHOD_NOT_ALLOWED'];
@@ -12,31 +10,42 @@ export const CODES_OF_NO_OPERATION: readonly ErrorCode[] = ['METHOD_NOT_ALLOWED'
  * Every code that an operation can answer with, in the order of the catalogue: those of its scope (contract §2–4), of the
  * shape of its request, and its own.
  */
-export function codesOf(method: string, scope: DocumentedScope, endpoint: Endpoint): ErrorCode[] {
-  const codes = new Set<ErrorCode>(endpoint.errors);
+export function codesOf(method: string, path: string, scope: Scope, endpoint: Endpoint): ErrorCode[] {
+  const codes = new Set<ErrorCode>([...endpoint.errors, ...codesOfScope(method, scope)]);
   const add = (...more: ErrorCode[]) => {
     for (const code of more) codes.add(code);
   };
   add('RATE_LIMITED', 'INTERNAL_ERROR', 'UNAVAILABLE');
-  if (scope !== 'public') {
-    add(
-      'AUTHENTICATION_REQUIRED',
-      'INVALID_API_KEY',
-      'INVALID_SIGNATURE',
-      'TIMESTAMP_OUT_OF_RANGE',
-      'WRONG_ENVIRONMENT',
-    );
-    add('IP_NOT_ALLOWED', 'SECRET_KEY_IN_BROWSER');
-  }
-  if (scope === 'secretKey') add('SECRET_KEY_REQUIRED');
-  if (scope !== 'public' && method !== 'GET') add('PARTNER_NOT_APPROVED', 'PARTNER_SUSPENDED');
+  if (featureOf(path) !== undefined) add('FEATURE_NOT_ENABLED');
   if (endpoint.params !== undefined) add('NOT_FOUND');
   // Unknown parameters of a query are refused everywhere, and a body that nobody asked for is judged all the same.
   add('INVALID_REQUEST');
   if (method !== 'GET') add('INVALID_JSON', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE');
   if (takesCursor(endpoint)) add('INVALID_CURSOR');
-  if (endpoint.kind === 'keyed') add('SIGNATURE_REUSED', 'REQUEST_IN_PROGRESS', 'IDEMPOTENCY_KEY_REUSED');
+  if (endpoint.kind === 'keyed') add('REQUEST_IN_PROGRESS', 'IDEMPOTENCY_KEY_REUSED');
+  if (endpoint.kind === 'keyed' && signedBy(scope) !== undefined) add('SIGNATURE_REUSED');
   return (Object.keys(errorCatalog) as ErrorCode[]).filter((code) => codes.has(code));
+}
+
+function codesOfScope(method: string, scope: Scope): ErrorCode[] {
+  if (scope === 'anyone') return [];
+  const codes: ErrorCode[] = ['AUTHENTICATION_REQUIRED'];
+  const signed = signedBy(scope);
+  if (signed !== undefined || scope === 'widget') {
+    codes.push('INVALID_API_KEY', 'WRONG_ENVIRONMENT', 'SECRET_KEY_IN_BROWSER');
+  }
+  if (signed !== undefined) codes.push('INVALID_SIGNATURE', 'TIMESTAMP_OUT_OF_RANGE', 'IP_NOT_ALLOWED');
+  if (signed === 'secret') codes.push('SECRET_KEY_REQUIRED');
+  if (scope === 'widget') codes.push('ORIGIN_NOT_ALLOWED');
+  if (scope !== 'widget') codes.push('INVALID_ACCESS_TOKEN', 'INVALID_REQUEST', 'WRONG_HOST', 'SANDBOX_ONLY');
+  if (scope === 'admins') codes.push('OTP_REQUIRED');
+  const role = lowestRole(scope);
+  if (role !== undefined) codes.push('PARTNER_REQUIRED', 'NOT_FOUND');
+  if (role !== undefined && role !== 'viewer') codes.push('ROLE_REQUIRED');
+  const isOfPartner = role !== undefined || scope === 'widget';
+  if (isOfPartner && method !== 'GET') codes.push('PARTNER_SUSPENDED');
+  if ((signed !== undefined || scope === 'widget') && method !== 'GET') codes.push('PARTNER_NOT_APPROVED');
+  return codes;
 }
 
 /** Collects the responses that several operations share, so that the document says each of them once. */

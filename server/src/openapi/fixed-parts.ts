@@ -34,6 +34,20 @@ export const securitySchemes: OpenApiDocument['components']['securitySchemes'] =
     name: 'X-Partner-Key',
     description: `${key}The secret key (\`sk_…\`): a publishable one may read only. It stays on your server.`,
   },
+  publishableKey: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'X-Partner-Key',
+    description:
+      'The publishable key (`pk_…`) alone, from a page or an app: everybody may see it, so it proves nothing.',
+  },
+  accessToken: {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'JWT',
+    description:
+      'A person, logged in; `x-roles` of each operation says which roles of a partner’s team it is for. `X-Partner-Environment` (`sandbox` or `production`) chooses whose data it is about, else the environment of the host counts; who belongs to several partners names one in `X-Partner-Id`.',
+  },
   timestamp: {
     type: 'apiKey',
     in: 'header',
@@ -75,6 +89,20 @@ export const parameters: Record<string, Parameter> = {
     description:
       'Yours, new for each piece of work. A retry with the same key and body is given the first answer again; it is kept for 30 days.',
     schema: { type: 'string', minLength: 1, maxLength: 255 },
+  },
+  PartnerEnvironment: {
+    name: 'X-Partner-Environment',
+    in: 'header',
+    required: false,
+    description: 'With an access token: whose data it is about. Left out: the environment of this host.',
+    schema: { type: 'string', enum: ['sandbox', 'production'] },
+  },
+  PartnerId: {
+    name: 'X-Partner-Id',
+    in: 'header',
+    required: false,
+    description: 'With an access token: the partner, needed by who belongs to several.',
+    schema: { type: 'string' },
   },
 };
 

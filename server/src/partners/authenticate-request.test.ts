@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
+  type AuthenticateKey,
   authenticationOf,
   baseUrls,
   newPartnerWithKey,
@@ -15,14 +16,14 @@ import {
 import { createTestDatabase, type TestDatabase } from '../../test/test-database.ts';
 import { systemClock } from '../platform/clock.ts';
 import { Problem } from '../platform/problem-json.ts';
-import type { Access, Authenticate, RequestToAuthenticate } from './authenticate-request.ts';
+import type { Access, RequestToAuthenticate } from './access.ts';
 import { setKeyActive, setKeyAllowList, setKeyExpiry } from './change-key.ts';
 import { hmacSecretPlace } from './hmac-secret-place.ts';
 import { revokeKey } from './revoke-key.ts';
 
 let database: TestDatabase;
 let key: TestKey;
-let authenticate: Authenticate;
+let authenticate: AuthenticateKey;
 beforeAll(async () => {
   database = await createTestDatabase();
   key = await newPartnerWithKey(database.sql);
@@ -38,7 +39,7 @@ async function refusalOf(request: RequestToAuthenticate, access: Access = toRead
   throw new Error(`not refused: ${JSON.stringify(refusal)}`);
 }
 
-const codeOf = async (request: RequestToAuthenticate, access?: Access, by?: Authenticate) =>
+const codeOf = async (request: RequestToAuthenticate, access?: Access, by?: AuthenticateKey) =>
   (await refusalOf(request, access, by)).code;
 
 const seconds = () => Math.floor(systemClock.now().getTime() / 1000);
@@ -62,6 +63,7 @@ describe('a signed request', () => {
     expect(await authenticate(request, access)).toEqual({
       tenant: { partnerId: key.partnerId, environment: 'sandbox' },
       apiKeyId: key.id,
+      kind: 'apiKey',
       credentialKind: changes === 'publishable' ? 'publishable' : 'secret',
       tier: 'STANDARD',
       signature: request.headers['x-signature'],
@@ -237,7 +239,7 @@ test('an allow-list judges rightly signed requests, and those from elsewhere get
 });
 
 describe('what a partner’s standing allows', () => {
-  const submit: Access = { scope: 'secretKey', unapprovedMayCall: true };
+  const submit: Access = { scope: 'submits', mutates: true, unapprovedMayCall: true };
   test.each([
     { environment: 'sandbox', status: 'PENDING_APPROVAL', read: 'yes', write: 'yes', submitted: 'yes' },
     {

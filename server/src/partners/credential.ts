@@ -1,6 +1,6 @@
 import type { Tenant } from '../platform/endpoint.ts';
 import type { AllowList } from './allow-list.ts';
-import type { PartnerStatus, Tier } from './partner.ts';
+import type { PartnerStanding, Tier } from './partner.ts';
 
 export type CredentialKind = 'publishable' | 'secret';
 
@@ -12,11 +12,19 @@ export interface Credential {
   /** The row's id. */
   apiKeyId: string;
   tier: Tier;
-  partnerStatus: PartnerStatus;
+  partner: PartnerStanding;
   /** Neither revoked nor switched off. */
   isActive: boolean;
   /** Unix milliseconds; judged by the clock at each request. */
   expiresAt: number | undefined;
   allowList: AllowList | undefined;
+  /** Origins of pages that may send the publishable key; undefined: any. */
+  allowedOrigins: ReadonlySet<string> | undefined;
   hmacSecret: string;
+}
+
+/** Whether a key works at a moment, in Unix milliseconds. */
+export function isUsable(credential: Credential | undefined, nowMilliseconds: number): credential is Credential {
+  if (credential === undefined || !credential.isActive) return false;
+  return credential.expiresAt === undefined || nowMilliseconds < credential.expiresAt;
 }

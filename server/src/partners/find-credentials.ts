@@ -1,4 +1,4 @@
-import type { Environment } from '@sirgiving/contract';
+import type { Environment, PartnerFeature } from '@sirgiving/contract';
 import type { Sql } from '../platform/db.ts';
 import { type SecretBox, SecretNotOpened } from '../platform/secret-box.ts';
 import type { Found } from '../platform/watched-cache.ts';
@@ -16,9 +16,11 @@ interface CredentialRow {
   isActive: boolean;
   expiresAt: Date | null;
   allowedIps: string[];
+  allowedOrigins: string[];
   hmacSecretEncrypted: Buffer;
   partnerStatus: PartnerStatus;
   tier: Tier;
+  features: PartnerFeature[];
 }
 
 /** A row that has only the counter when no key was found. */
@@ -42,7 +44,8 @@ export async function findCredentials(
       select
         encode(l.credential_hash, 'hex') as hash, l.kind, k.partner_id as "partnerId", k.id as "apiKeyId",
         k.is_active and k.revoked_at is null as "isActive", k.expires_at as "expiresAt", k.allowed_ips as "allowedIps",
-        k.hmac_secret_encrypted as "hmacSecretEncrypted", p.status as "partnerStatus", p.tier
+        k.allowed_origins as "allowedOrigins", k.hmac_secret_encrypted as "hmacSecretEncrypted", p.status as "partnerStatus", p.tier,
+        p.features
       from api_key_lookup l
       join api_keys k on k.partner_id = l.partner_id and k.id = l.api_key_id and k.environment = l.environment
       join partners p on p.id = l.partner_id
@@ -64,17 +67,18 @@ function readCredential(
   environment: Environment,
   row: CredentialRow,
 ): Credential | SecretNotOpened {
-  const { partnerId, apiKeyId } = row;
+  const { partnerId, apiKeyId, tier } = row;
   try {
     return {
       kind: row.kind,
       tenant: Object.freeze({ partnerId, environment }),
       apiKeyId,
-      tier: row.tier,
-      partnerStatus: row.partnerStatus,
+      tier,
+      partner: { status: row.partnerStatus, tier, features: row.features },
       isActive: row.isActive,
       expiresAt: row.expiresAt?.getTime(),
       allowList: readAllowList(row.allowedIps),
+      allowedOrigins: row.allowedOrigins.length === 0 ? undefined : new Set(row.allowedOrigins),
       hmacSecret: secretBox.open(hmacSecretPlace({ partnerId, environment, id: apiKeyId }), row.hmacSecretEncrypted),
     };
   } catch (error) {

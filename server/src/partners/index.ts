@@ -1,13 +1,12 @@
-export {
-  type Access,
-  type Authenticate,
-  type Caller,
-  createAuthentication,
-  type RequestToAuthenticate,
-} from './authenticate-request.ts';
+export type { Access, AuthenticationDeps, RequestToAuthenticate, VerifyAccessToken } from './access.ts';
+export { type Authenticate, createAuthentication } from './authenticate-request.ts';
 export { createKey, type IssuedKey } from './create-key.ts';
 export { createPartner } from './create-partner.ts';
+export { KeyUsage } from './key-usage.ts';
+export { type MembershipReader, membershipReader } from './membership-reader.ts';
+export { listMemberships, type Membership } from './memberships.ts';
 export type { Partner, PartnerStatus, Tier } from './partner.ts';
 export { findKey, findPartner } from './queries.ts';
 export { revokeKey } from './revoke-key.ts';
+export { type CallerKind, callersOf, featureOf, lowestRole, type Scope, signedBy } from './scopes.ts';
 export { type DemoCredentials, seedDemo } from './seed-demo.ts';

@@ -1,5 +1,16 @@
+import type { PartnerFeature } from '@sirgiving/contract';
+import type { Tier } from '../platform/caller.ts';
+
+export type { Tier } from '../platform/caller.ts';
+
 export type PartnerStatus = 'PENDING_APPROVAL' | 'ACTIVE' | 'SUSPENDED';
-export type Tier = 'STANDARD' | 'PROFESSIONAL' | 'ENTERPRISE';
+
+/** What decides what a partner may do. */
+export interface PartnerStanding {
+  status: PartnerStatus;
+  tier: Tier;
+  features: readonly PartnerFeature[];
+}
 
 export interface Partner {
   id: string;

@@ -41,11 +41,32 @@ export function readPresentedHeaders(
   // A secret key in a page is a leak, whatever else is wrong with the request.
   if (typeof key === 'string' && key.startsWith('sk_')) judgeOrigin(headers.origin, request.host);
   if (typeof key !== 'string' || typeof timestamp !== 'string' || typeof signature !== 'string') {
-    throw missing({ 'X-Partner-Key': key, 'X-Timestamp': timestamp, 'X-Signature': signature });
+    throw missing('Sign the request: X-Partner-Key, X-Timestamp and X-Signature.', {
+      'X-Partner-Key': key,
+      'X-Timestamp': timestamp,
+      'X-Signature': signature,
+    });
   }
+  judgeKey(key, environment, baseUrls);
+  return { key, timestamp, signature };
+}
+
+/** Reads the key of a request that shows nothing else. Throws as `readPresentedHeaders` does. */
+export function readPresentedKey(
+  request: { headers: IncomingHttpHeaders; host: string | undefined },
+  environment: Environment,
+  baseUrls: Readonly<Record<Environment, string>>,
+): string {
+  const key = request.headers['x-partner-key'];
+  if (typeof key !== 'string') throw missing('Send the publishable key in X-Partner-Key.', { 'X-Partner-Key': key });
+  if (key.startsWith('sk_')) judgeOrigin(request.headers.origin, request.host);
+  judgeKey(key, environment, baseUrls);
+  return key;
+}
+
+function judgeKey(key: string, environment: Environment, baseUrls: Readonly<Record<Environment, string>>): void {
   if (!KEY_SHAPE.test(key)) throw invalidKey();
   if (!key.startsWith(KEY_WORDS[environment], KEY_WORD_START)) throw wrongEnvironment(environment, baseUrls);
-  return { key, timestamp, signature };
 }
 
 /** Judges the shapes of timestamp and signature and the age of the timestamp (either way at most 300 whole seconds). */
@@ -94,13 +115,11 @@ function outOfRange(serverTime: number, skewSeconds: number, inMilliseconds: boo
   };
 }
 
-function missing(headers: Record<string, unknown>): Problem {
+function missing(detail: string, headers: Record<string, unknown>): Problem {
   const errors = Object.entries(headers)
     .filter(([, value]) => typeof value !== 'string')
     .map(([path]) => ({ path, message: 'missing' }));
-  return problem('AUTHENTICATION_REQUIRED', 'Sign the request: X-Partner-Key, X-Timestamp and X-Signature.', {
-    errors,
-  });
+  return problem('AUTHENTICATION_REQUIRED', detail, { errors });
 }
 
 function wrongEnvironment(environment: Environment, baseUrls: Readonly<Record<Environment, string>>): Problem {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
+  type AuthenticateKey,
   authenticationOf,
   newPartnerWithKey,
   signedRequest,
@@ -12,7 +13,7 @@ import { createTestDatabase, type TestDatabase } from '../../test/test-database.
 import { systemClock } from '../platform/clock.ts';
 import { connect, type Tx } from '../platform/db.ts';
 import { Problem } from '../platform/problem-json.ts';
-import type { Access, Authenticate } from './authenticate-request.ts';
+import type { Access } from './access.ts';
 import { setKeyActive, setKeyAllowList, setKeyExpiry } from './change-key.ts';
 import { revokeKey } from './revoke-key.ts';
 import { setPartnerStatus } from './set-partner-status.ts';
@@ -26,7 +27,7 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 
 /** What a process answers: `accepted`, or the code of its refusal. */
-async function answerOf(authenticate: Authenticate, key: TestKey, access: Access): Promise<string> {
+async function answerOf(authenticate: AuthenticateKey, key: TestKey, access: Access): Promise<string> {
   try {
     await authenticate(signedRequest(key), access);
     return 'accepted';

@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { hashBody, signRequest } from '@sirgiving/signature';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
+  type AuthenticateKey,
   authenticationOf,
   newPartnerWithKey,
   type RequestChanges,
@@ -14,14 +15,13 @@ import { createTestDatabase, type TestDatabase } from '../../test/test-database.
 import { systemClock } from '../platform/clock.ts';
 import { randomIds } from '../platform/ids.ts';
 import { Problem } from '../platform/problem-json.ts';
-import type { Authenticate } from './authenticate-request.ts';
 import { createKey } from './create-key.ts';
 import { revokeKey } from './revoke-key.ts';
 import type { SignatureHint } from './signature-hint.ts';
 
 let database: TestDatabase;
 let key: TestKey;
-let authenticate: Authenticate;
+let authenticate: AuthenticateKey;
 beforeAll(async () => {
   database = await createTestDatabase();
 });
@@ -37,7 +37,7 @@ async function refusalOf(changes: RequestChanges, by = authenticate): Promise<Pr
   throw new Error('not refused');
 }
 
-async function hintOf(changes: RequestChanges, by?: Authenticate): Promise<SignatureHint | undefined> {
+async function hintOf(changes: RequestChanges, by?: AuthenticateKey): Promise<SignatureHint | undefined> {
   return (await refusalOf(changes, by)).options.extensions?.hint as SignatureHint | undefined;
 }
 

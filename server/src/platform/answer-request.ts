@@ -1,4 +1,6 @@
+import type { Environment } from '@sirgiving/contract';
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify';
+import type { Caller } from './caller.ts';
 import type { Clock } from './clock.ts';
 import type { Call, Endpoint, Tenant } from './endpoint.ts';
 import {
@@ -14,11 +16,6 @@ import { compileRequestChecks, type RequestChecks } from './request-validation.t
 import type { ClientIp } from './trusted-proxy.ts';
 import { ignoredFieldsHeader } from './unknown-fields.ts';
 
-/** Who sent a request, once that is proven. */
-export interface Caller {
-  tenant: Tenant;
-}
-
 /** What a credential is judged by: the request as it came in, before anything of it is parsed. */
 export interface UnprovenRequest {
   method: string;
@@ -32,49 +29,54 @@ export interface UnprovenRequest {
   host: string | undefined;
 }
 
-export interface AnswerDependencies<C extends Caller> {
+export interface AnswerDependencies {
   clock: Clock;
   clientIp: ClientIp;
-  /** The limit that a caller's requests count under; none where nothing is limited. */
-  rateLimitOf(caller: C): { limit: RateLimit; key: string } | undefined;
+  /** The limits that a caller's requests count under, the one to be told first; none where nothing is limited. */
+  rateLimitsOf(caller: Caller, clientIp: string): readonly Counting[];
   /** Counts a request of nobody in particular. Throws 429. */
   countAddress(clientIp: string): Promise<void>;
   idempotency: IdempotencyDependencies;
+  /** The environment of this process: requests that are about no environment's data are told apart under it. */
+  environment: Environment;
   /** Called after every write that succeeded, once it is committed. Must be cheap and must not throw. */
   afterWrite(): void;
+  /** Called when a request was answered with an earlier answer. Must be cheap and must not throw. */
+  afterReplay(caller: Caller): void;
   /** Whether the server is about to end, so that connections are not kept. */
   isStopping(): boolean;
 }
 
-export interface RouteToAnswer<C extends Caller> {
+export interface RouteToAnswer {
   method: string;
   path: string;
   endpoint: Endpoint;
   /** Proves who calls, at once where nothing has to be looked up. Throws a Problem. Undefined: anyone may call. */
-  authenticate: ((request: UnprovenRequest) => C | Promise<C>) | undefined;
+  authenticate: ((request: UnprovenRequest) => Caller | Promise<Caller>) | undefined;
 }
 
 const NO_BYTES = Buffer.alloc(0);
+const NO_LIMITS: readonly Counting[] = [];
 
 /**
  * The handler of one route. Everything that does not depend on the request is made here, once; per request the order is: who calls
  * (over the raw bytes), rate limit, JSON, schema, the endpoint, one JSON.stringify.
  */
-export function answerRoute<C extends Caller>(
-  deps: AnswerDependencies<C>,
-  route: RouteToAnswer<C>,
-): RouteHandlerMethod {
+export function answerRoute(deps: AnswerDependencies, route: RouteToAnswer): RouteHandlerMethod {
   const { endpoint, authenticate } = route;
   const checks = compileRequestChecks(endpoint);
   const writes = route.method !== 'GET';
   return async (request, reply) => {
     const unproven = readRequest(deps, request);
     const caller = authenticate === undefined ? undefined : await prove(deps, unproven, authenticate);
-    const count = caller === undefined ? undefined : deps.rateLimitOf(caller);
-    if (count !== undefined) await countRequest(count, 1, reply);
+    const counts = caller === undefined ? NO_LIMITS : deps.rateLimitsOf(caller, unproven.ip);
+    for (const count of counts) await countRequest(count, 1, reply);
     const call = readCall(checks, request, reply, unproven, { caller, now: deps.clock.now() });
-    if (count !== undefined && endpoint.cost !== undefined) await countRest(count, endpoint.cost(call.body), reply);
+    if (endpoint.cost !== undefined) {
+      for (const count of counts) await countRest(count, endpoint.cost(call.body), reply);
+    }
     const answer = await run(deps, route, request, reply, call);
+    if (caller !== undefined && reply.hasHeader('idempotent-replayed')) deps.afterReplay(caller);
     if (writes) deps.afterWrite();
     if (deps.isStopping()) reply.header('connection', 'close');
     reply.header('cache-control', 'no-store');
@@ -84,7 +86,7 @@ export function answerRoute<C extends Caller>(
   };
 }
 
-function readRequest<C extends Caller>(deps: AnswerDependencies<C>, request: FastifyRequest): UnprovenRequest {
+function readRequest(deps: AnswerDependencies, request: FastifyRequest): UnprovenRequest {
   const { raw, headers } = request;
   const method = raw.method ?? 'GET';
   // The framework does not read the body of a GET: unread, it would be taken for the connection's next request.
@@ -107,11 +109,11 @@ function announcesBody(headers: FastifyRequest['headers']): boolean {
 }
 
 /** Requests of nobody in particular, unsigned or wrongly signed, count on the address that sent them and on no partner. */
-async function prove<C extends Caller>(
-  deps: AnswerDependencies<C>,
+async function prove(
+  deps: AnswerDependencies,
   request: UnprovenRequest,
-  authenticate: (request: UnprovenRequest) => C | Promise<C>,
-): Promise<C> {
+  authenticate: (request: UnprovenRequest) => Caller | Promise<Caller>,
+): Promise<Caller> {
   try {
     return await authenticate(request);
   } catch (error) {
@@ -120,17 +122,29 @@ async function prove<C extends Caller>(
   }
 }
 
-interface Counting {
+/** Under which limit a request counts, and as whose. */
+export interface Counting {
   limit: RateLimit;
   key: string;
 }
 
 async function countRequest({ limit, key }: Counting, points: number, reply: FastifyReply): Promise<void> {
   const standing = await limit.count(key, points);
+  if (standing.allowed && isTighterThan(standing, reply)) return;
   reply.header('x-ratelimit-limit', standing.limit);
   reply.header('x-ratelimit-remaining', standing.remaining);
   reply.header('x-ratelimit-reset', standing.resetAtSeconds);
   if (!standing.allowed) throw rateLimited(standing, points);
+}
+
+/** Whether another limit, counted before, leaves less: the headers tell the one that is met first. */
+function isTighterThan(standing: Standing, reply: FastifyReply): boolean {
+  const told = reply.getHeader('x-ratelimit-limit');
+  return (
+    told !== undefined &&
+    told !== standing.limit &&
+    Number(reply.getHeader('x-ratelimit-remaining')) < standing.remaining
+  );
 }
 
 /** The first point was taken before the body was read. No request is so big that a whole minute would not be enough for it. */
@@ -151,7 +165,7 @@ function readCall(
   checks: RequestChecks,
   request: FastifyRequest,
   reply: FastifyReply,
-  { rawBody, target }: UnprovenRequest,
+  { rawBody, target, headers, ip }: UnprovenRequest,
   { caller, now }: { caller: Caller | undefined; now: Date },
 ): Call {
   const params = checks.readParams(request.params);
@@ -160,10 +174,13 @@ function readCall(
   const { body, ignored } = checks.readBody(rawBody);
   if (ignored.length > 0) reply.header('x-sir-ignored-fields', ignoredFieldsHeader(ignored));
   return {
-    tenant: caller === undefined ? NOBODY : caller.tenant,
+    tenant: caller !== undefined && 'tenant' in caller ? caller.tenant : NOBODY,
+    caller,
     params,
     query,
     body,
+    headers,
+    ip,
     requestId: request.id,
     now,
     setHeader: (name, value) => {
@@ -172,19 +189,19 @@ function readCall(
   };
 }
 
-/** Public endpoints are about nobody's data: one that asks whose fails at once. */
+/** Public endpoints and those of a person are about no partner's data: one that asks whose fails at once. */
 const NOBODY: Tenant = {
   get partnerId(): never {
-    throw new Error('a public endpoint has no tenant');
+    throw new Error('this endpoint has no tenant');
   },
   get environment(): never {
-    throw new Error('a public endpoint has no tenant');
+    throw new Error('this endpoint has no tenant');
   },
 };
 
-async function run<C extends Caller>(
-  deps: AnswerDependencies<C>,
-  route: RouteToAnswer<C>,
+async function run(
+  deps: AnswerDependencies,
+  route: RouteToAnswer,
   request: FastifyRequest,
   reply: FastifyReply,
   call: Call,
@@ -198,7 +215,7 @@ async function run<C extends Caller>(
   const { before } = endpoint;
   const { status, answer, replayed } = await runOnce(
     deps.idempotency,
-    keyedRequest(route, request, call),
+    keyedRequest(deps, route, request, call),
     (tx) => endpoint.handle(tx, call),
     before === undefined ? undefined : () => before(call),
   );
@@ -207,20 +224,29 @@ async function run<C extends Caller>(
   return answer;
 }
 
-function keyedRequest<C extends Caller>(
-  { method, path, endpoint }: RouteToAnswer<C>,
+function keyedRequest(
+  { environment }: AnswerDependencies,
+  { method, path, endpoint }: RouteToAnswer,
   request: FastifyRequest,
   call: Call,
 ): KeyedRequest {
   const target = request.raw.url ?? '/';
+  const { caller } = call;
   return {
-    tenant: call.tenant,
+    tenant: scopeOfKeys(caller, environment),
     route: `${method} ${path}`,
     key: readIdempotencyKey(request.headers['idempotency-key']),
-    signature: String(request.headers['x-signature']),
+    signature: caller?.kind === 'apiKey' ? caller.signature : undefined,
     hash: requestHash(target, call.body),
     status: endpoint.status,
     shownOnce: endpoint.kind === 'keyed' ? (endpoint.shownOnce ?? []) : [],
     now: call.now,
   };
+}
+
+/** Within what idempotency keys are told apart: a partner's data in an environment, or what a person does in nobody's name. */
+function scopeOfKeys(caller: Caller | undefined, environment: Environment): Tenant {
+  if (caller === undefined) throw new Error('a write that anyone may send has no idempotency key');
+  if ('tenant' in caller) return caller.tenant;
+  return { partnerId: caller.accountId, environment };
 }

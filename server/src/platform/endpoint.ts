@@ -1,19 +1,22 @@
-import type { Environment, ErrorCode } from '@sirgiving/contract';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { ErrorCode } from '@sirgiving/contract';
 import type { Static, TSchema } from 'typebox';
+import type { Caller, Tenant } from './caller.ts';
 import type { Tx } from './db.ts';
 
-/** Whose data a request is about. Every statement of a tenant carries both. */
-export interface Tenant {
-  partnerId: string;
-  environment: Environment;
-}
+export type { Tenant } from './caller.ts';
 
 /** One authenticated and validated request. */
 export interface Call<Params = unknown, Query = unknown, Body = unknown> {
   tenant: Tenant;
+  /** Undefined on routes that anyone may call. */
+  caller: Caller | undefined;
   params: Params;
   query: Query;
   body: Body;
+  headers: IncomingHttpHeaders;
+  /** The client's address: behind trusted proxies the one that they tell. */
+  ip: string;
   requestId: string;
   now: Date;
   setHeader(name: string, value: string): void;

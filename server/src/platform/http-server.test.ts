@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import Type from 'typebox';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { signedRequest, startTestApp, type TestApp } from '../../test/app.ts';
-import type { Route } from '../server.ts';
+import type { Route } from '../route.ts';
 import { systemClock } from './clock.ts';
 import { endpoint } from './endpoint.ts';
 
@@ -31,12 +31,12 @@ const wait = endpoint({ summary: 'Wait', status: 200, answer: Any, errors: [] },
 const open = endpoint({ summary: 'Public', status: 200, answer: Any, errors: [] }, async () => ({ open: true }));
 
 const table: Route[] = [
-  ['POST', '/v1/partner/echo', 'signed', echo],
-  ['POST', '/v1/partner/big', 'signed', big],
-  ['GET', '/v1/partner/things/:id', 'signed', read],
-  ['DELETE', '/v1/partner/things/:id', 'secretKey', remove],
-  ['GET', '/v1/partner/wait', 'signed', wait],
-  ['GET', '/open', 'public', open],
+  ['POST', '/v1/partner/echo', 'reads', echo],
+  ['POST', '/v1/partner/big', 'reads', big],
+  ['GET', '/v1/partner/things/:id', 'reads', read],
+  ['DELETE', '/v1/partner/things/:id', 'writes', remove],
+  ['GET', '/v1/partner/wait', 'reads', wait],
+  ['GET', '/open', 'anyone', open],
 ];
 
 let t: TestApp;

@@ -89,7 +89,7 @@ export function buildHttpServer(deps: HttpServerDependencies): HttpServer {
       );
     } else if (request.headers.host === undefined && request.raw.httpVersion !== '1.0') {
       done(problem('INVALID_REQUEST', 'The Host header is missing.'));
-    } else if (request.is404 || request.routeOptions.config.scope === 'public') {
+    } else if (request.is404 || request.routeOptions.config.scope === 'anyone') {
       deps.countPublic(request).then(() => done(request.is404 ? missing(request, routes) : undefined), done);
     } else done();
   });

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import Type from 'typebox';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Answer, signedRequest, startTestApp, type TestApp } from '../../test/app.ts';
-import type { Route } from '../server.ts';
+import type { Route } from '../route.ts';
 import { endpoint, keyedEndpoint } from './endpoint.ts';
 import { purgeIdempotentRequests } from './idempotent-request.ts';
 import { problem } from './problem-json.ts';
@@ -59,12 +59,12 @@ const lookUp = keyedEndpoint(
 const plain = endpoint({ summary: 'Read', status: 200, answer: Type.Object({}), errors: [] }, async () => ({}));
 
 const table: Route[] = [
-  ['POST', '/v1/partner/things', 'secretKey', make],
-  ['POST', '/v1/partner/others', 'secretKey', make],
-  ['PATCH', '/v1/partner/things/:id', 'secretKey', change],
-  ['DELETE', '/v1/partner/things/:id', 'secretKey', remove],
-  ['POST', '/v1/partner/looked-up', 'secretKey', lookUp],
-  ['GET', '/v1/partner/things', 'signed', plain],
+  ['POST', '/v1/partner/things', 'writes', make],
+  ['POST', '/v1/partner/others', 'writes', make],
+  ['PATCH', '/v1/partner/things/:id', 'writes', change],
+  ['DELETE', '/v1/partner/things/:id', 'writes', remove],
+  ['POST', '/v1/partner/looked-up', 'writes', lookUp],
+  ['GET', '/v1/partner/things', 'reads', plain],
 ];
 
 beforeAll(async () => {

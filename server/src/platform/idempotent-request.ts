@@ -29,13 +29,14 @@ export interface IdempotencyDependencies {
 
 /** What tells one request from another. */
 export interface KeyedRequest {
+  /** Within what keys are told apart. For who calls in no partner's name, the account's id takes the place of the partner's. */
   tenant: Tenant;
   /** Method and path pattern, such as `POST /v1/partner/webhooks`: keys of different routes never meet. */
   route: string;
   /** The `Idempotency-Key` header. */
   key: string | undefined;
-  /** The request's signature, 64 hex digits. */
-  signature: string;
+  /** The request's signature, 64 hex digits; undefined: it was not signed, and only its key tells a retry. */
+  signature: string | undefined;
   /** See `requestHash`. */
   hash: Buffer;
   /** Status of success. */
@@ -89,6 +90,12 @@ export async function runOnce(
   effect: (tx: Tx) => Promise<unknown>,
   before?: () => Promise<void>,
 ): Promise<KeyedAnswer> {
+  if (request.key === undefined && request.signature === undefined) {
+    // Nothing tells a retry from a second request.
+    await before?.();
+    const answer = await inTransaction(deps.sql, effect);
+    return { status: request.status, answer, replayed: false };
+  }
   if (before !== undefined) {
     const kept = await inTransaction(deps.sql, (tx) => findKept(tx, deps, request));
     if (kept !== undefined) return kept;
@@ -108,6 +115,10 @@ export async function runOnce(
   });
 }
 
+function signatureBytes(signature: string | undefined): Buffer | null {
+  return signature === undefined ? null : Buffer.from(signature, 'hex');
+}
+
 function stillRunning(): Problem {
   return problem('REQUEST_IN_PROGRESS', 'The same request has not ended yet.', { headers: { 'Retry-After': '1' } });
 }
@@ -123,7 +134,7 @@ async function claim(tx: Tx, ids: Ids, request: KeyedRequest): Promise<string | 
         insert into idempotent_requests
           (partner_id, id, environment, route, idempotency_key, signature, body_hash, status, created_at)
         values
-          (${tenant.partnerId}, ${id}, ${tenant.environment}, ${route}, ${key ?? null}, ${Buffer.from(signature, 'hex')},
+          (${tenant.partnerId}, ${id}, ${tenant.environment}, ${route}, ${key ?? null}, ${signatureBytes(signature)},
            ${hash}, ${status}, ${now})
         on conflict do nothing
         returning id`,
@@ -212,6 +223,7 @@ function refuseOtherKey(row: KeptRow, { key }: KeyedRequest): void {
 
 /** The row that a signature belongs to: its own, or the first one of the key that it repeated. */
 async function findBySignature(tx: Tx, { tenant, signature }: KeyedRequest): Promise<KeptRow | undefined> {
+  if (signature === undefined) return undefined;
   const [row] = await tx<KeptRow[]>`
     select seen.id, coalesce(first.idempotency_key, seen.idempotency_key) as idempotency_key,
       seen.body_hash, seen.status, coalesce(first.answer, seen.answer) as answer, null as secrets_encrypted, seen.created_at
@@ -235,6 +247,7 @@ async function findByKey(tx: Tx, { tenant, route, key }: KeyedRequest): Promise<
 /** A retry has a signature of its own, which from now on stands for a request that was answered. */
 async function rememberSignature(tx: Tx, ids: Ids, request: KeyedRequest, firstId: string): Promise<void> {
   const { tenant, route, signature, hash, status, now } = request;
+  if (signature === undefined) return;
   await tx`
     insert into idempotent_requests (partner_id, id, environment, route, signature, body_hash, status, created_at, replays_id)
     values (${tenant.partnerId}, ${ids.uuid()}, ${tenant.environment}, ${route}, ${Buffer.from(signature, 'hex')}, ${hash},

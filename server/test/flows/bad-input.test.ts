@@ -24,7 +24,7 @@ import {
   partsOf,
   type SchemaParts,
 } from '../fuzz/good-requests.ts';
-import { type Attempt, attemptOf, type BadRequest, expectRefusals } from '../fuzz/refusals.ts';
+import { type Attempt, attemptOf, type BadRequest, expectRefusals, takesKeys } from '../fuzz/refusals.ts';
 import { tableContents } from '../fuzz/table-contents.ts';
 
 let t: TestApp;
@@ -47,7 +47,7 @@ const withBodies =
 test('every route has a good request to begin with: these tests cover a new one by themselves', async () => {
   const partner = await t.newPartner();
   const existing = await makeExisting(t, partner);
-  const attempts = t.table.map((route) => attemptOf(t, partner, existing, route));
+  const attempts = t.table.filter(takesKeys).map((route) => attemptOf(t, partner, existing, route));
   attempts.sort((a, b) => Number(a.good.method === 'DELETE') - Number(b.good.method === 'DELETE'));
   for (const { good, signed } of attempts) {
     const { status, text } = await signed();

@@ -5,6 +5,7 @@ import type { OpenApiDocument } from '../../src/openapi/document.ts';
 import { CODES_OF_NO_OPERATION } from '../../src/openapi/error-responses.ts';
 import { documentedServers } from '../../src/openapi/fixed-parts.ts';
 import { EXAMPLES_FILE, type RecordedExamples } from '../../src/openapi/recorded-examples.ts';
+import { callersOf, type Scope } from '../../src/partners/index.ts';
 import type { RegisteredRoute } from '../../src/platform/http-server.ts';
 import { startTestApp, type TestApp } from '../app.ts';
 import { recordExamples, servedDocument } from './record-examples.ts';
@@ -23,7 +24,9 @@ beforeAll(async () => {
   recorded = await recordExamples();
   if (IS_WRITING) await writeFile(EXAMPLES_FILE, inLines(recorded));
   app = await startTestApp();
-  routes = app.routes.filter(({ method, path }) => method !== 'HEAD' && /^\/(v1|livez|readyz)/.test(path));
+  routes = app.routes.filter(
+    ({ method, path }) => method !== 'HEAD' && method !== 'OPTIONS' && /^\/(v1|livez|readyz)/.test(path),
+  );
   // A server tells where it is itself; the committed document tells where the two environments are.
   document = { ...(await servedDocument(app)), servers: documentedServers };
   if (IS_WRITING) await writeFile(DOCUMENT_FILE, inLines(document));
@@ -57,9 +60,16 @@ test('operations have names of their own, a summary, and the keys that their sco
   for (const { operation, scope } of operations) {
     expect(operation.operationId).toMatch(/^[a-z][A-Za-z]+$/);
     expect(operation.summary).not.toBe('');
-    const schemes = operation.security.flatMap((scheme) => Object.keys(scheme));
-    const key = scope === 'secretKey' ? 'secretKey' : 'partnerKey';
-    expect(schemes).toEqual(scope === 'public' ? [] : [key, 'timestamp', 'signature']);
+    const schemes = operation.security.map((way) => Object.keys(way).join());
+    const callers = callersOf[scope as Scope];
+    expect(operation['x-roles']).toEqual(callers);
+    const signed = callers.includes('publishableKey') ? 'partnerKey' : 'secretKey';
+    const isPublic = scope === 'anyone' || scope === 'widget';
+    expect(schemes).toEqual([
+      ...(callers.includes('secretKey') ? [`${signed},timestamp,signature`] : []),
+      ...(scope === 'widget' ? ['publishableKey'] : []),
+      ...(isPublic ? [] : ['accessToken']),
+    ]);
   }
 });
 

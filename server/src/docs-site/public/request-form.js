@@ -211,7 +211,8 @@ async function send() {
   if (operation === undefined || isSending) return;
   sendFault.textContent = '';
   const keys = currentKeys();
-  if (keys === undefined && operation.needs !== 'nothing') return refuse('Enter your keys first.', '[data-key]');
+  const needsKeys = operation.needs !== 'nothing' && operation.needs !== 'access token';
+  if (keys === undefined && needsKeys) return refuse('Enter your keys first.', '[data-key]');
   if (keys?.key.startsWith('pk_') && operation.needs === 'secret key') {
     return refuse(
       site?.environment === 'production'
@@ -224,7 +225,7 @@ async function send() {
   if ('fault' in filled) return refuse(filled.fault, `[name="${filled.input}"]`);
   showSending(true);
   try {
-    await exchange(filled.request, keys);
+    await exchange(filled.request, operation.needs === 'access token' ? undefined : keys);
   } finally {
     showSending(false);
   }

@@ -3,8 +3,8 @@ import { hashBody, signedPayload, signPayload } from './signature/browser.js';
 /**
  * @typedef {{ name: string, in: 'path' | 'query' | 'header', required: boolean, type: string, description?: string,
  *   options?: string[], example?: string }} Input
- * @typedef {{ method: string, path: string, summary: string, needs: 'nothing' | 'any key' | 'secret key', inputs: Input[],
- *   body?: string }} Operation
+ * @typedef {'nothing' | 'any key' | 'secret key' | 'publishable key' | 'access token'} Needs
+ * @typedef {{ method: string, path: string, summary: string, needs: Needs, inputs: Input[], body?: string }} Operation
  * @typedef {{ method: string, path: string, body: string | undefined, headers: Record<string, string> }} Request
  * @typedef {{ timestamp: string, bodyHash: string, signature: string }} Signing
  */

@@ -1,0 +1,140 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { type Environment, environments } from '@sirgiving/contract';
+import type { AccountCaller, AdminCaller, MemberCaller } from '../platform/caller.ts';
+import type { ChangeWatch } from '../platform/change-watch.ts';
+import { rowId } from '../platform/ids.ts';
+import { type Problem, problem } from '../platform/problem-json.ts';
+import { WatchedCache } from '../platform/watched-cache.ts';
+import type { Access, AuthenticationDeps, RequestToAuthenticate } from './access.ts';
+import { judgePartner } from './judge-partner.ts';
+import { findMemberships, type Membership } from './memberships.ts';
+import { includesRole, lowestRole, signedBy } from './scopes.ts';
+
+type BearerCaller = MemberCaller | AccountCaller | AdminCaller;
+
+const BEARER = /^Bearer +([\w.~+/=-]+)$/i;
+const CHALLENGE = { headers: { 'WWW-Authenticate': 'Bearer' } };
+
+/**
+ * Judges requests of people. Whose data they are about is chosen by `X-Partner-Environment` and, for who belongs to several partners,
+ * `X-Partner-Id` (contract §3). Roles and memberships are kept like keys: a change of them holds within a second.
+ */
+export function createBearerRequests(deps: AuthenticationDeps, changes: ChangeWatch) {
+  const cache = new WatchedCache<readonly Membership[]>(changes, (accountIds) => findMemberships(deps.sql, accountIds));
+  return async (request: RequestToAuthenticate, access: Access): Promise<BearerCaller> => {
+    const token = await deps.verifyAccessToken(readToken(request, access));
+    const environment = readEnvironment(request.headers) ?? deps.environment;
+    judgeEnvironment(environment, token, deps.laptop);
+    if (access.scope === 'account') return token;
+    if (access.scope === 'admins') return adminCaller(token, environment);
+    judgePartnerAudience(token);
+    const memberships = (await cache.find(token.accountId)) ?? [];
+    return memberCaller(token, chooseMembership(memberships, request.headers), environment, access);
+  };
+}
+
+function readToken({ headers }: RequestToAuthenticate, { scope }: Access): string {
+  const { authorization } = headers;
+  if (authorization === undefined) {
+    const signed = signedBy(scope) === undefined ? '' : ' or sign the request';
+    throw problem('AUTHENTICATION_REQUIRED', `Send Authorization: Bearer with an access token${signed}.`, {
+      errors: [{ path: 'Authorization', message: 'missing' }],
+      ...CHALLENGE,
+    });
+  }
+  const token = BEARER.exec(authorization)?.[1];
+  if (token === undefined) {
+    throw problem('INVALID_ACCESS_TOKEN', 'Authorization must be Bearer and an access token.', CHALLENGE);
+  }
+  return token;
+}
+
+/** The environment that a request of a person chooses. Throws 400 INVALID_REQUEST for a name of none. */
+export function readEnvironment(headers: IncomingHttpHeaders): Environment | undefined {
+  const named = headers['x-partner-environment'];
+  if (named === undefined) return undefined;
+  const environment = environments.find((one) => one === named);
+  if (environment !== undefined) return environment;
+  const message = 'must be sandbox or production';
+  throw problem('INVALID_REQUEST', `X-Partner-Environment ${message}.`, {
+    errors: [{ path: 'X-Partner-Environment', message }],
+  });
+}
+
+/**
+ * Production data is for processes that serve it, and never for accounts that a seed has made (contract §1). Throws 409 WRONG_HOST and
+ * 403 SANDBOX_ONLY.
+ */
+export function judgeEnvironment(
+  environment: Environment,
+  { sandboxOnly }: Pick<AccountCaller, 'sandboxOnly'>,
+  laptop: boolean,
+): void {
+  if (environment === 'sandbox') return;
+  if (laptop) throw problem('WRONG_HOST', 'This server runs on an embedded database and has sandbox data only.');
+  if (sandboxOnly)
+    throw problem('SANDBOX_ONLY', 'This account was made for trying things out: it has sandbox data only.');
+}
+
+/** Throws 401 INVALID_ACCESS_TOKEN for a token of the administration. */
+export function judgePartnerAudience({ audience }: Pick<AccountCaller, 'audience'>): void {
+  if (audience !== 'partner') throw wrongAudience('Log in for partners: this token is for the administration.');
+}
+
+function wrongAudience(detail: string): Problem {
+  return problem('INVALID_ACCESS_TOKEN', detail, CHALLENGE);
+}
+
+function adminCaller(token: AccountCaller, environment: Environment): AdminCaller {
+  const { accountId, sessionId, audience, amr, otpAt } = token;
+  if (audience !== 'admin') throw wrongAudience('Log in for the administration: this token is for partners.');
+  if (environment === 'production' && !amr.includes('otp')) {
+    throw problem('OTP_REQUIRED', 'On production data administrators prove themselves by a one-time password too.');
+  }
+  return { kind: 'admin', accountId, sessionId, environment, otpAt };
+}
+
+/**
+ * The membership that a request is about. Throws 404 NOT_FOUND for a partner that the person does not belong to, and 400
+ * PARTNER_REQUIRED where it takes a name to tell.
+ */
+export function chooseMembership(memberships: readonly Membership[], headers: IncomingHttpHeaders): Membership {
+  const named = headers['x-partner-id'];
+  if (named !== undefined) {
+    const partnerId = typeof named === 'string' ? rowId('ptn', named) : undefined;
+    const membership = memberships.find((one) => one.partnerId === partnerId);
+    // Whether there is such a partner shows in nothing.
+    if (membership === undefined) throw problem('NOT_FOUND', 'You belong to no partner with the id in X-Partner-Id.');
+    return membership;
+  }
+  const [first, second] = memberships;
+  if (first === undefined) {
+    throw problem(
+      'PARTNER_REQUIRED',
+      'You belong to no partner yet: your first key makes one (POST /v1/partner/keys).',
+    );
+  }
+  if (second !== undefined) {
+    throw problem('PARTNER_REQUIRED', 'You belong to several partners: name one in X-Partner-Id.', {
+      errors: [{ path: 'X-Partner-Id', message: 'missing' }],
+    });
+  }
+  return first;
+}
+
+function memberCaller(
+  { accountId, sessionId }: AccountCaller,
+  { partnerId, role, partner }: Membership,
+  environment: Environment,
+  access: Access,
+): MemberCaller {
+  const needed = lowestRole(access.scope) ?? 'owner';
+  if (!includesRole(role, needed)) {
+    throw problem('ROLE_REQUIRED', `This needs the role ${needed}, and yours is ${role}.`);
+  }
+  if (access.scope === 'submits' && environment === 'production') {
+    throw problem('SECRET_KEY_REQUIRED', 'In production rewards are issued by your server: sign with the secret key.');
+  }
+  judgePartner(partner, environment, access);
+  return { kind: 'member', tenant: { partnerId, environment }, accountId, sessionId, role, tier: partner.tier };
+}

@@ -1,0 +1,73 @@
+import type { Counting } from './platform/answer-request.ts';
+import { rateLimited } from './platform/answer-request.ts';
+import type { Caller, Tier } from './platform/caller.ts';
+import type { Clock } from './platform/clock.ts';
+import { createRateLimit } from './platform/rate-limit.ts';
+import { addressToCount } from './platform/trusted-proxy.ts';
+
+/** Requests a minute, per partner and environment (contract §4). */
+export const REQUESTS_PER_MINUTE: Readonly<Record<Tier, number>> = {
+  STANDARD: 1_000,
+  PROFESSIONAL: 5_000,
+  ENTERPRISE: 50_000,
+};
+
+/** Requests a minute with a publishable key alone, per key and address (contract §4). */
+export const WIDGET_REQUESTS_PER_MINUTE = 60;
+/** And per key, so that nobody starves a partner with its public key. */
+const WIDGET_PART_OF_TIER = 10;
+
+/** Requests a minute of a person who speaks for no partner, or for SIR Giving. Ours: far more than anybody clicks. */
+const ACCOUNT_REQUESTS_PER_MINUTE = 600;
+
+/**
+ * Requests a minute and address that are public, unsigned or wrongly signed. Ours, since the contract gives no figure: enough for an
+ * office full of people who read the documentation, far too few to try keys or signatures.
+ */
+const ANONYMOUS_REQUESTS_PER_MINUTE = 600;
+
+export interface Limits {
+  /** The limits that a caller's requests count under; the first one counts first, and what it refuses costs the others nothing. */
+  of(caller: Caller, ip: string): readonly Counting[];
+  /** Counts a request of nobody in particular. Throws 429. */
+  countAddress(ip: string): Promise<void>;
+}
+
+const NONE: readonly Counting[] = [];
+
+/** `override` takes the place of every limit; 0: nothing is limited (contract §4, `SIR_RATE_LIMIT_PER_MINUTE`). */
+export function createLimits(clock: Clock, override: number | undefined): Limits {
+  if (override === 0) return { of: () => NONE, countAddress: async () => {} };
+  const limit = (perMinute: number) => createRateLimit(clock, override ?? perMinute);
+  const perTier = (part: number) => ({
+    STANDARD: limit(REQUESTS_PER_MINUTE.STANDARD / part),
+    PROFESSIONAL: limit(REQUESTS_PER_MINUTE.PROFESSIONAL / part),
+    ENTERPRISE: limit(REQUESTS_PER_MINUTE.ENTERPRISE / part),
+  });
+  const anonymous = limit(ANONYMOUS_REQUESTS_PER_MINUTE);
+  const accounts = limit(ACCOUNT_REQUESTS_PER_MINUTE);
+  const partners = perTier(1);
+  const widgetAddresses = limit(WIDGET_REQUESTS_PER_MINUTE);
+  const widgetKeys = perTier(WIDGET_PART_OF_TIER);
+  return {
+    of: (caller, ip) => {
+      switch (caller.kind) {
+        case 'apiKey':
+        case 'member':
+          return [{ limit: partners[caller.tier], key: `${caller.tenant.partnerId}/${caller.tenant.environment}` }];
+        case 'widget':
+          return [
+            { limit: widgetAddresses, key: `${caller.apiKeyId} ${addressToCount(ip)}` },
+            { limit: widgetKeys[caller.tier], key: caller.apiKeyId },
+          ];
+        case 'account':
+        case 'admin':
+          return [{ limit: accounts, key: caller.accountId }];
+      }
+    },
+    countAddress: async (ip) => {
+      const standing = await anonymous.count(addressToCount(ip), 1);
+      if (!standing.allowed) throw rateLimited(standing);
+    },
+  };
+}
