@@ -14,4 +14,4 @@ export {
 export { openPoolAccounts, openUserAccounts } from './open-accounts.ts';
 export { LedgerRuleBroken, postTransactions, type TransactionDraft } from './post-transactions.ts';
 export { type FindingList, type LedgerCheck, type Scope, within } from './verify/findings.ts';
-export { type VerificationReport, type VerifyOptions, verifyLedger } from './verify/verify-ledger.ts';
+export { type VerificationReport, verifyLedger } from './verify/verify-ledger.ts';

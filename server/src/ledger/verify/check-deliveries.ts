@@ -91,32 +91,36 @@ async function checkEachDelivery(tx: Tx, scope: Scope, found: FindingList): Prom
     tx`
     select f.invariant, d.partner_id as "partnerId", d.environment, format('delivery %s of endpoint %s ', d.id, d.endpoint_id) || f.detail as detail
     from (
-      select d.*, v.environment as event_environment, e.environment as endpoint_environment, v.position, v.type,
-        coalesce(c.position, 0) as fanned_out, count(*) over (partition by d.partner_id, d.event_id, d.endpoint_id) as copies,
+      select d.*, v.environment as event_environment, e.environment as endpoint_environment, v.position, v.type, c.fanned_out,
+        v.id is null as has_no_event, e.id is null as has_no_endpoint,
+        count(*) over (partition by d.partner_id, d.event_id, d.endpoint_id) > 1 as is_double,
+        d.sequence is not null and v.position > coalesce(c.fanned_out, 0) as is_early,
+        (d.sequence is null) <> (v.type = 'webhook.test') as is_misnumbered,
+        d.status = 'PENDING' and d.next_attempt_at is null as has_no_time,
         d.status = 'PENDING' and e.status = 'ACTIVE' and e.deleted_at is null and d.next_attempt_at <= w.seen_at
           and d.leased_until < w.seen_at - interval '1 hour' as was_left
       from webhook_deliveries d
       left join events v on v.partner_id = d.partner_id and v.id = d.event_id
       left join webhook_endpoints e on e.partner_id = d.partner_id and e.id = d.endpoint_id
-      left join fan_out_cursors c on c.partner_id = d.partner_id and c.environment = d.environment
-      left join (
-        select w.environment, max(w.updated_at) as seen_at from webhook_deliveries w group by w.environment
-      ) w on w.environment = d.environment
+      left join (select partner_id, environment, position as fanned_out from fan_out_cursors) c
+        on c.partner_id = d.partner_id and c.environment = d.environment
+      left join (select environment, max(updated_at) as seen_at from webhook_deliveries group by environment) w
+        on w.environment = d.environment
       where ${within(tx, scope, 'd')}
     ) d
     cross join lateral (values
-      ('I9', d.event_environment is null, 'has no event'),
-      ('I9', d.endpoint_environment is null, 'has no endpoint'),
-      ('I11', d.event_environment <> d.environment, format('is of %s, its event of %s', d.environment, d.event_environment)),
-      ('I11', d.endpoint_environment <> d.environment, format('is of %s, its endpoint of %s', d.environment, d.endpoint_environment)),
-      ('I9', d.copies > 1, format('is one of %s for event %s', d.copies, d.event_id)),
-      ('I9', d.sequence is not null and d.position > d.fanned_out,
-        format('is for event position %s, and the fan-out stands at %s', d.position, d.fanned_out)),
-      ('I9', (d.sequence is null) <> (d.type = 'webhook.test'), format('for a %s has sequence %s', d.type, coalesce(d.sequence::text, 'none'))),
-      ('I9', d.status = 'PENDING' and d.next_attempt_at is null, 'is pending without a time for the next attempt'),
-      ('I9', d.was_left, format('is pending since its lease ended at %s', d.leased_until))
+      ('I9', has_no_event, 'has no event'),
+      ('I9', has_no_endpoint, 'has no endpoint'),
+      ('I11', event_environment <> environment, format('is of %s, its event of %s', environment, event_environment)),
+      ('I11', endpoint_environment <> environment, format('is of %s, its endpoint of %s', environment, endpoint_environment)),
+      ('I9', is_double, format('is one of several for event %s', event_id)),
+      ('I9', is_early, format('is for event position %s, and the fan-out stands at %s', position, coalesce(fanned_out, 0))),
+      ('I9', is_misnumbered, format('for a %s has sequence %s', type, coalesce(sequence::text, 'none'))),
+      ('I9', has_no_time, 'is pending without a time for the next attempt'),
+      ('I9', was_left, format('is pending since its lease ended at %s', leased_until))
     ) as f (invariant, broken, detail)
-    where f.broken`,
+    where (has_no_event or has_no_endpoint or event_environment <> environment or endpoint_environment <> environment or is_double
+      or is_early or is_misnumbered or has_no_time or was_left) and f.broken`,
   );
 }
 

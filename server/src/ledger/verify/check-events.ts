@@ -39,49 +39,52 @@ interface Told {
   partnerId: string;
   environment: Environment;
   type: string;
-  key: string;
+  /** Public id of what it is about. */
+  subject: string;
   detail: string;
 }
 
-/** Which kind of public id an event of a type carries. */
-const SUBJECT_PREFIXES: Readonly<Record<string, IdPrefix>> = {
-  'action.completed': 'act',
-  'action.failed': 'act',
-  'action.reversed': 'act',
-  'reward.redeemed': 'rdm',
-  'token_pool.funded': 'txn',
-  'transaction.completed': 'txn',
-  'user.created': 'usr',
-};
+/** A fact as the tables hold it. */
+interface Fact extends Omit<Told, 'subject'> {
+  prefix: IdPrefix;
+  id: string;
+}
 
-/** What must have been told, in the order of partner, type and id; each once, but for a failure, which may be told again. */
+/** What must have been told; each once, but for a failure, which may be told again. */
 async function* readFacts(tx: Tx, scope: Scope): AsyncGenerator<Told[]> {
   const query = tx`
-    select f.partner_id as "partnerId", f.environment, f.type, f.id as key, f.detail
+    select f.partner_id as "partnerId", f.environment, f.type, f.prefix, f.id, f.detail
     from (
-      select a.partner_id, a.environment, 'action.completed' as type, a.id, '' as detail
+      select a.partner_id, a.environment, 'action.completed' as type, 'act' as prefix, a.id, '' as detail
       from actions a where a.status <> 'FAILED' and ${within(tx, scope, 'a')}
       union all
       -- An action is processed anew only after it failed.
-      select a.partner_id, a.environment, 'action.failed', a.id, ''
+      select a.partner_id, a.environment, 'action.failed', 'act', a.id, ''
       from actions a where (a.status = 'FAILED' or a.attempts > 1) and ${within(tx, scope, 'a')}
       union all
-      select r.partner_id, r.environment, 'action.reversed', r.action_id, r.answer->>'reversedTokens'
+      select r.partner_id, r.environment, 'action.reversed', 'act', r.action_id, r.answer->>'reversedTokens'
       from reversals r where ${within(tx, scope, 'r')}
       union all
-      select r.partner_id, r.environment, 'reward.redeemed', r.id, ''
+      select r.partner_id, r.environment, 'reward.redeemed', 'rdm', r.id, ''
       from redemptions r where ${within(tx, scope, 'r')}
       union all
-      select t.partner_id, t.environment, case when t.kind = 'ALLOCATION' then 'token_pool.funded' else 'transaction.completed' end, t.id, ''
+      select t.partner_id, t.environment, case when t.kind = 'ALLOCATION' then 'token_pool.funded' else 'transaction.completed' end,
+        'txn', t.id, ''
       from ledger_transactions t
       where t.kind in ('ALLOCATION', 'REWARD', 'REVERSAL', 'REDEMPTION', 'EXPIRATION') and ${within(tx, scope, 't')}
       union all
-      select u.partner_id, u.environment, 'user.created', u.id, ''
+      select u.partner_id, u.environment, 'user.created', 'usr', u.id, ''
       from partner_users u where ${within(tx, scope, 'u')}
     ) f
-    order by f.partner_id, f.type collate "C", f.id, f.detail collate "C"`;
-  for await (const facts of readInParts<Told>(tx, 'facts', query)) {
-    yield facts.map((fact) => ({ ...fact, key: publicId(SUBJECT_PREFIXES[fact.type] ?? 'act', fact.key) }));
+    order by f.partner_id, f.prefix collate "C", f.id, f.type collate "C", f.detail collate "C"`;
+  for await (const facts of readInParts<Fact>(tx, 'facts', query)) {
+    yield facts.map(({ partnerId, environment, type, prefix, id, detail }) => ({
+      partnerId,
+      environment,
+      type,
+      subject: publicId(prefix, id),
+      detail,
+    }));
   }
 }
 
@@ -91,7 +94,7 @@ function readEvents(tx: Tx, scope: Scope): AsyncIterable<Told[]> {
     tx,
     'told',
     tx`
-    select v.partner_id as "partnerId", v.environment, v.type, v.key, v.detail
+    select v.partner_id as "partnerId", v.environment, v.type, v.subject, v.detail
     from (
       select v.partner_id, v.environment, v.type,
         coalesce(v.data->>(case v.type
@@ -99,17 +102,20 @@ function readEvents(tx: Tx, scope: Scope): AsyncIterable<Told[]> {
           when 'token_pool.funded' then 'transactionId'
           when 'transaction.completed' then 'transactionId'
           when 'user.created' then 'id'
-          else 'actionId' end), '') as key,
+          else 'actionId' end), '') as subject,
         case when v.type = 'action.reversed' then coalesce(v.data->>'reversedTokens', '') else '' end as detail
       from events v
-      where v.type = any(${Object.keys(SUBJECT_PREFIXES)}) and ${within(tx, scope, 'v')}
+      where v.type in ('action.completed', 'action.failed', 'action.reversed', 'reward.redeemed', 'token_pool.funded',
+          'transaction.completed', 'user.created') and ${within(tx, scope, 'v')}
     ) v
-    order by v.partner_id, v.type collate "C", v.key collate "C", v.detail collate "C"`,
+    order by v.partner_id, v.subject collate "C", v.type collate "C", v.detail collate "C"`,
   );
 }
 
-/** Rows that come in parts, looked at one by one. */
+/** Rows that come in parts, looked at one by one, each with its place in the common order of facts and events. */
 class Reading {
+  row: Told | undefined;
+  place = '';
   private readonly parts: AsyncIterator<Told[]>;
   private part: readonly Told[] = [];
   private at = 0;
@@ -118,27 +124,27 @@ class Reading {
     this.parts = parts[Symbol.asyncIterator]();
   }
 
-  /** The row that is next; undefined at the end. */
-  get next(): Told | undefined {
-    return this.part[this.at];
-  }
-
-  /** Passes on. */
-  async advance(): Promise<void> {
+  /** Passes on, and answers whether that has to be awaited: a promise for each of some million rows would take seconds. */
+  advance(): Promise<void> | undefined {
     this.at += 1;
-    if (this.at >= this.part.length) await this.fill();
+    if (this.at >= this.part.length) return this.fill();
+    this.look();
+    return undefined;
   }
 
   async fill(): Promise<void> {
     const { value, done } = await this.parts.next();
     this.part = done === true ? [] : value;
     this.at = 0;
+    this.look();
   }
-}
 
-/** The order of both streams, as one text. */
-function keyOf(row: Told | undefined): string | undefined {
-  return row === undefined ? undefined : `${row.partnerId} ${row.type} ${row.key} ${row.detail}`;
+  private look(): void {
+    const row = this.part[this.at];
+    this.row = row;
+    // Sorts behind every other place.
+    this.place = row === undefined ? '~' : `${row.partnerId} ${row.subject} ${row.type} ${row.detail}`;
+  }
 }
 
 /**
@@ -150,31 +156,34 @@ async function checkTold(tx: Tx, scope: Scope, found: FindingList): Promise<void
   const told = new Reading(readEvents(tx, scope));
   await facts.fill();
   await told.fill();
-  let last: string | undefined;
-  while (facts.next !== undefined || told.next !== undefined) {
-    const fact = facts.next;
-    const event = told.next;
-    const factKey = keyOf(fact);
-    const eventKey = keyOf(event);
-    const report = (invariant: 'I9' | 'I11', { partnerId, environment }: Told, detail: string) =>
-      found.add({ invariant, partnerId, environment, detail });
-    if (event !== undefined && eventKey === last) {
-      if (event.type !== 'action.failed') report('I9', event, `${event.type} of ${event.key} was told twice`);
-      await told.advance();
-    } else if (event === undefined || (factKey !== undefined && eventKey !== undefined && factKey < eventKey)) {
-      if (fact !== undefined) report('I9', fact, `${fact.type} of ${fact.key} was never told`);
-      await facts.advance();
-    } else if (fact === undefined || factKey !== eventKey) {
-      report('I9', event, `${event.type} tells of ${event.key || 'nothing'}, of which it is not true`);
-      await told.advance();
+  const report = (invariant: 'I9' | 'I11', { partnerId, environment }: Told, detail: string) =>
+    found.add({ invariant, partnerId, environment, detail });
+  let last = '';
+  while (facts.row !== undefined || told.row !== undefined) {
+    const { row: fact } = facts;
+    const { row: event } = told;
+    let waiting: Promise<unknown> | undefined;
+    if (event !== undefined && told.place === last) {
+      if (event.type !== 'action.failed') report('I9', event, `${event.type} of ${event.subject} was told twice`);
+      waiting = told.advance();
+    } else if (fact !== undefined && facts.place < told.place) {
+      report('I9', fact, `${fact.type} of ${fact.subject} was never told`);
+      waiting = facts.advance();
+    } else if (event !== undefined && told.place < facts.place) {
+      report('I9', event, `${event.type} tells of ${event.subject || 'nothing'}, of which it is not true`);
+      waiting = told.advance();
     } else {
-      if (fact.environment !== event.environment) {
-        report('I11', fact, `${event.type} of ${fact.key} of ${fact.environment} was told to ${event.environment}`);
+      if (fact !== undefined && event !== undefined && fact.environment !== event.environment) {
+        report('I11', fact, `${fact.type} of ${fact.subject} of ${fact.environment} was told to ${event.environment}`);
       }
-      last = eventKey;
-      await facts.advance();
-      await told.advance();
+      last = told.place;
+      const [factsWait, toldWait] = [facts.advance(), told.advance()];
+      waiting =
+        factsWait !== undefined && toldWait !== undefined
+          ? Promise.all([factsWait, toldWait])
+          : (factsWait ?? toldWait);
     }
+    if (waiting !== undefined) await waiting;
   }
 }
 

@@ -38,6 +38,18 @@ const CHECKS: readonly LedgerCheck[] = [
   checkChains,
 ];
 
+async function prepareSession(tx: Tx): Promise<void> {
+  // A large book takes longer than any request may, and the stream to a slow process may pause.
+  await tx`set local statement_timeout = 0`;
+  await tx`set local idle_in_transaction_session_timeout = 0`;
+  // Hundreds of thousands of rows are joined and sorted at a time.
+  await tx`set local work_mem = '64MB'`;
+  // Cursors are read to their end, and hardly a row comes out of the rest; the planner, which cannot know, would use one core.
+  await tx`set local cursor_tuple_fraction = 1`;
+  await tx`set local parallel_tuple_cost = 0.001`;
+  await tx`set local jit = off`;
+}
+
 async function countTransactions(tx: Tx, scope: Scope): Promise<number> {
   const [row] = await tx<
     { count: number }[]
@@ -56,12 +68,7 @@ export async function verifyLedger(sql: Sql, options: VerifyOptions = {}): Promi
   const found = new FindingList();
   const checks: VerificationReport['checks'] = [];
   const checkedTransactions = await sql.begin('isolation level repeatable read read only', async (tx) => {
-    // A large book takes longer than any request may; sorts of a million rows belong into memory; the cursors are read to their ends.
-    await tx`set local statement_timeout = 0`;
-    await tx`set local idle_in_transaction_session_timeout = 0`;
-    await tx`set local work_mem = '64MB'`;
-    await tx`set local cursor_tuple_fraction = 1`;
-    await tx`set local jit = off`;
+    await prepareSession(tx);
     const count = await countTransactions(tx, scope);
     for (const check of [...CHECKS, ...moreChecks]) {
       onProgress(`Checking ${check.invariants.join(', ')}`);
