@@ -102,6 +102,7 @@ create table attempt_counters (
   key_hash bytea primary key check (octet_length(key_hash) = 32),
   attempts integer not null,
   last_attempt_at timestamptz not null,
+  -- '-infinity': not at all. A time that has just passed would still lie ahead of a process whose clock is behind.
   blocked_until timestamptz not null,
   -- When an attempt from here succeeded last.
   succeeded_at timestamptz

@@ -68,19 +68,20 @@ export async function takeAttempt(sql: Sql, { rule, hash }: AttemptKey, now: Dat
   const { free, longestWaitSeconds, forgetOneSeconds } = rule;
   const [taken] = await sql<{ succeededAt: Date | null }[]>`
     insert into attempt_counters as c (key_hash, attempts, last_attempt_at, blocked_until)
-    values (${hash}, 1, ${now}, ${now})
+    values (${hash}, 1, ${now}, '-infinity')
     on conflict (key_hash) do update set
       attempts = ${left(sql, now, forgetOneSeconds)} + 1,
       last_attempt_at = ${now},
-      blocked_until = ${now}::timestamptz + make_interval(secs => case
-        when ${left(sql, now, forgetOneSeconds)} + 1 < ${free} then 0
-        else least(${longestWaitSeconds}, power(2, least(${left(sql, now, forgetOneSeconds)} + 1 - ${free}, 20)))
-      end)
+      blocked_until = case
+        when ${left(sql, now, forgetOneSeconds)} + 1 < ${free} then '-infinity'
+        else ${now}::timestamptz + make_interval(secs =>
+          least(${longestWaitSeconds}, power(2, least(${left(sql, now, forgetOneSeconds)} + 1 - ${free}, 20))))
+      end
     where c.blocked_until <= ${now}
     returning c.succeeded_at as "succeededAt"`;
   if (taken !== undefined) return { admitted: true, succeededAt: taken.succeededAt ?? undefined };
   const [blocked] = await sql<{ blockedUntil: Date; succeededAt: Date | null }[]>`
-    select blocked_until as "blockedUntil", succeeded_at as "succeededAt"
+    select greatest(blocked_until, ${now}) as "blockedUntil", succeeded_at as "succeededAt"
     from attempt_counters where key_hash = ${hash}`;
   const waitMilliseconds = (blocked?.blockedUntil.getTime() ?? now.getTime()) - now.getTime();
   return {
@@ -99,14 +100,14 @@ function left(sql: Sql, now: Date, forgetOneSeconds: number) {
 export async function forgetAttempts(sql: Queryable, { hash }: AttemptKey, now: Date): Promise<void> {
   await sql`
     insert into attempt_counters (key_hash, attempts, last_attempt_at, blocked_until, succeeded_at)
-    values (${hash}, 0, ${now}, ${now}, ${now})
-    on conflict (key_hash) do update set attempts = 0, blocked_until = ${now}, succeeded_at = ${now}`;
+    values (${hash}, 0, ${now}, '-infinity', ${now})
+    on conflict (key_hash) do update set attempts = 0, blocked_until = '-infinity', succeeded_at = ${now}`;
 }
 
 /** Takes back one attempt that was no guess. */
-export async function returnAttempt(sql: Queryable, { hash }: AttemptKey, now: Date): Promise<void> {
+export async function returnAttempt(sql: Queryable, { hash }: AttemptKey): Promise<void> {
   await sql`
-    update attempt_counters set attempts = greatest(0, attempts - 1), blocked_until = ${now}
+    update attempt_counters set attempts = greatest(0, attempts - 1), blocked_until = '-infinity'
     where key_hash = ${hash}`;
 }
 

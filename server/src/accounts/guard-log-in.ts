@@ -14,7 +14,7 @@ export interface GuardedLogIn {
   /** Whether the account has logged in from this network before. */
   isKnown: boolean;
   /** The password was right, whatever else is missing: the attempt was no guess. */
-  passwordFits(now: Date): Promise<void>;
+  passwordFits(): Promise<void>;
   /** Somebody is logged in. */
   succeeded(now: Date): Promise<void>;
 }
@@ -37,7 +37,7 @@ export async function guardLogIn(
   if (!isKnown) await takeOfNetwork(sql, network, own, now);
   return {
     isKnown,
-    passwordFits: async (at) => void (await Promise.all(counted.map((key) => returnAttempt(sql, key, at)))),
+    passwordFits: async () => void (await Promise.all(counted.map((key) => returnAttempt(sql, key)))),
     succeeded: (at) => forgetAttempts(sql, own, at),
   };
 }
@@ -46,6 +46,6 @@ async function takeOfNetwork(sql: Sql, network: AttemptKey, own: AttemptKey, now
   const attempt = await takeAttempt(sql, network, now);
   if (attempt.admitted) return;
   // It is not judged, so it was no guess at this account.
-  await returnAttempt(sql, own, now);
+  await returnAttempt(sql, own);
   throw tooManyAttempts(attempt.waitSeconds);
 }

@@ -4,6 +4,7 @@ export { disableAccount, enableAccount, setAdmin } from './disable-account.ts';
 export { endSessionsOf } from './end-sessions.ts';
 export type { OutsideIssuer } from './outside-tokens.ts';
 export { assertGoodPassword, hashPassword } from './passwords.ts';
+export { findPeople, lockPerson, type Person } from './people.ts';
 export { purgeAccounts } from './purge-accounts.ts';
 export { type AccountRow, findAccount, findAccountByEmail } from './queries.ts';
 export { accountEndpoints, adminAccountEndpoints } from './routes.ts';

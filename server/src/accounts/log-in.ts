@@ -37,7 +37,7 @@ export async function logIn(
   const account = await findAccountByEmail(sql, wish.email);
   const fits = await isPassword(wish.password, account?.passwordHash ?? undefined);
   if (!fits || account === undefined || !mayLogIn(deps, account, audience)) throw wrongCredentials();
-  await guarded.passwordFits(now);
+  await guarded.passwordFits();
   const identity = await readIdentity(deps, audience, wish.identityToken);
   const otpKey = guarded.isKnown ? keys('otp', account.id, networkOf(ip)) : keys('otp', account.id);
   if (account.totpConfirmedAt !== null) {
@@ -59,7 +59,7 @@ export async function logIn(
     if (identity !== undefined) await linkIdentity(tx, identity, account.id, { isInUse: deps.isInUse, now });
     return opened;
   });
-  if (session.otpAt !== undefined) await returnAttempt(sql, otpKey, now);
+  if (session.otpAt !== undefined) await returnAttempt(sql, otpKey);
   await guarded.succeeded(now);
   return { session, account };
 }

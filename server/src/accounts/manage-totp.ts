@@ -99,7 +99,7 @@ async function withOtp<T>(
     }
     return change(tx);
   });
-  await returnAttempt(sql, key, now);
+  await returnAttempt(sql, key);
   return result;
 }
 

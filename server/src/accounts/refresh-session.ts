@@ -39,11 +39,13 @@ async function lockSession(tx: Tx, { sessionId, audience }: RefreshClaims, now: 
 
 async function rotate(tx: Tx, found: FoundSession, now: Date): Promise<Session> {
   const recent = found.rotatedAt.filter((at) => now.getTime() - at.getTime() <= GRACE_MILLISECONDS);
+  // The driver takes arrays of text, not of dates.
+  const rotatedAt = [...recent, now].map((at) => at.toISOString());
   const generation = found.generation + 1;
   const expiresAt = sessionEnd(found.audience, found.createdAt, now);
   await tx`
     update account_sessions
-    set generation = ${generation}, rotated_at = ${[...recent, now]}, refreshed_at = ${now}, expires_at = ${expiresAt}
+    set generation = ${generation}, rotated_at = ${rotatedAt}::timestamptz[], refreshed_at = ${now}, expires_at = ${expiresAt}
     where id = ${found.id}`;
   return sessionOf({ ...found, generation, refreshedAt: now, expiresAt });
 }

@@ -36,6 +36,6 @@ export async function confirmPassword(
   if (!fits || account === undefined || account.passwordHash === null || account.email === null) {
     throw problem('INVALID_CREDENTIALS', 'The password is wrong.');
   }
-  await returnAttempt(sql, key, now);
+  await returnAttempt(sql, key);
   return { ...account, email: account.email, passwordHash: account.passwordHash };
 }
