@@ -1,6 +1,6 @@
-import type { Book } from '../ledger/index.ts';
+import type { Book, LockedPool } from '../ledger/index.ts';
 import type { Ids } from '../platform/ids.ts';
-import { problem } from '../platform/problem-json.ts';
+import { type Problem, problem } from '../platform/problem-json.ts';
 import { decimalText } from '../platform/strict-json.ts';
 import { evaluate } from '../rewards/index.ts';
 import type { KnownUser } from '../users/index.ts';
@@ -56,6 +56,20 @@ export class UserDirectory {
   }
 }
 
+/** What forbids an action whatever it is worth: the 400 and the first of the 422 that submit knows beyond the schema. */
+function prohibitionOf(item: BoardItem, pool: LockedPool | undefined, now: Date): Problem | undefined {
+  const fault = occurredAtFault(item, now);
+  if (fault !== undefined) {
+    const errors = [{ path: '/occurredAt', message: fault }];
+    return problem('INVALID_REQUEST', `occurredAt ${fault}.`, { errors });
+  }
+  const { actionType } = item.submission;
+  if (pool?.restrictions.actionTypes?.includes(actionType) !== false) return undefined;
+  return problem('ACTION_TYPE_NOT_ALLOWED', `The token pool does not reward actions of type ${actionType}.`, {
+    errors: [{ path: '/actionType', message: 'is not among the types that the token pool rewards' }],
+  });
+}
+
 /** `occurredAt` is judged once, when the key is claimed; never on a replay or a new run of a failed action. */
 function occurredAtFault(item: BoardItem, now: Date): string | undefined {
   const occurredAt = item.submission.occurredAt;
@@ -98,12 +112,9 @@ export function decideSubmissions(
     const { submission } = item;
     const pool = pools.locked.get(tenantKey(submission));
     const balance = pool === undefined ? 0 : (balances.get(pool.id) ?? book.accounts.get(pool.id)?.balance ?? 0);
-    const fault = occurredAtFault(item, now);
-    if (fault !== undefined) {
-      refuse(
-        item,
-        problem('INVALID_REQUEST', `occurredAt ${fault}.`, { errors: [{ path: '/occurredAt', message: fault }] }),
-      );
+    const prohibition = prohibitionOf(item, pool, now);
+    if (prohibition !== undefined) {
+      refuse(item, prohibition);
       continue;
     }
     const rate = submission.currency === null ? undefined : pool?.rates[submission.currency];

@@ -6,6 +6,7 @@ import type { Tenant } from '../platform/endpoint.ts';
 import { type Ids, publicId } from '../platform/ids.ts';
 import { inTransaction } from '../platform/in-transaction.ts';
 import { type FieldError, problem } from '../platform/problem-json.ts';
+import { poolBalances, settlePoolAlerts } from '../pools/index.ts';
 import { type NewEvent, recordEvents } from '../webhooks/record-events.ts';
 import { type ActionRow, externalIdsOf, presentAction, readAction } from './action-row.ts';
 import { planReversal, type ReversiblePart } from './reversal-plan.ts';
@@ -180,6 +181,7 @@ function reversalEvents(
   ];
 }
 
+/** Answers the alerts of the pool that the tokens went back to. */
 async function writeReversal(
   tx: Tx,
   context: ReversalContext,
@@ -188,9 +190,12 @@ async function writeReversal(
   result: ReversalResult,
   drafts: readonly TransactionDraft[],
   reversalId: string,
-): Promise<void> {
-  const { tenant, request, now } = context;
+): Promise<NewEvent[]> {
+  const { ids, tenant, request, now } = context;
+  const balances = poolBalances(book);
   await postTransactions(tx, book, drafts, now);
+  const alerts = settlePoolAlerts(tx, book, balances, {}, ids, now);
+  await alerts.saved;
   const updated = await tx`
     update actions set status = ${result.status}, reversed_tokens = ${result.reversedTokens}, updated_at = ${now}
     where partner_id = ${tenant.partnerId} and environment = ${tenant.environment} and id = ${row.id}
@@ -202,6 +207,7 @@ async function writeReversal(
     values (${tenant.partnerId}, ${reversalId}, ${tenant.environment}, ${row.id}, ${request.idempotencyKey ?? null},
       ${fingerprintOf(request)}, ${request.reason}, ${request.onInsufficientBalance ?? 'negative'}, ${result.reversal.tokens},
       ${result.reversal.debt}, ${drafts.map((draft) => draft.id)}::uuid[], ${JSON.stringify(result)}::text::json, ${now})`;
+  return alerts.events;
 }
 
 async function reverse(tx: Tx, context: ReversalContext, actionId: string): Promise<ReversalOutcome> {
@@ -245,8 +251,8 @@ async function reverse(tx: Tx, context: ReversalContext, actionId: string): Prom
     const shown = { ...result, reversal: { ...result.reversal, transactionIds: [] } };
     return { action: { ...answerWith(shown, false).action, dryRun: true }, replayed: false };
   }
-  await writeReversal(tx, context, book, row, result, drafts, reversalId);
-  await recordEvents(tx, reversalEvents(context, row, result, drafts, externalIds));
+  const alerts = await writeReversal(tx, context, book, row, result, drafts, reversalId);
+  await recordEvents(tx, [...reversalEvents(context, row, result, drafts, externalIds), ...alerts]);
   return answerWith(result, false);
 }
 

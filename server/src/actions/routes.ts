@@ -37,7 +37,13 @@ export interface ActionDependencies {
 
 const MAX_BATCH_BYTES = 1024 * 1024;
 const ACTIONS_PER_BATCH_COST = 10;
-const FAULTS = ['UNSUPPORTED_CURRENCY', 'NO_VALUE_RULE', 'CAMPAIGN_NOT_APPLICABLE', 'USER_NOT_FOUND'] as const;
+const FAULTS = [
+  'ACTION_TYPE_NOT_ALLOWED',
+  'UNSUPPORTED_CURRENCY',
+  'NO_VALUE_RULE',
+  'CAMPAIGN_NOT_APPLICABLE',
+  'USER_NOT_FOUND',
+] as const;
 const NOT_NOW = ['UNAVAILABLE', 'OVERLOADED', 'OUTCOME_UNKNOWN'] as const;
 
 /** The endpoints under `/v1/partner/actions`. */

@@ -11,6 +11,7 @@ import type { Tx } from '../platform/db.ts';
 import type { Failpoints } from '../platform/failpoints.ts';
 import { type Ids, publicId } from '../platform/ids.ts';
 import { problem } from '../platform/problem-json.ts';
+import { poolBalances, settlePoolAlerts } from '../pools/index.ts';
 import { createStakeholderUsers, fillEmptyFields, type KnownUser, readStakeholderUsers } from '../users/index.ts';
 import { recordEvents } from '../webhooks/record-events.ts';
 import { actionEvents, rewardDrafts, submittedAnswer } from './action-effects.ts';
@@ -184,11 +185,25 @@ async function write(
   const retries = written.filter(({ decision }) => decision.retryOf !== undefined);
   const claimed = Promise.all([insertActions(tx, fresh, now), updateFailedActions(tx, retries, now)]);
   await failpoints.reached('claim', claimed);
+  const balances = poolBalances(book);
+  // Moves the book's balances before it first waits, so that what follows sees them as they will be.
   const posted = postTransactions(tx, book, written.flatMap(rewardDrafts), now);
+  const alerts = settlePoolAlerts(tx, book, balances, { refused: refusingPools(written) }, ids, now);
   await failpoints.reached('post', posted);
-  const recorded = recordEvents(tx, actionEvents(written, created, ids, now));
+  const recorded = recordEvents(tx, [...actionEvents(written, created, ids, now), ...alerts.events]);
   await failpoints.reached('events', recorded);
-  await Promise.all([claimed, posted, recorded]);
+  await Promise.all([claimed, posted, alerts.saved, recorded]);
+}
+
+/** The pools that did not cover an action. */
+function refusingPools(written: readonly Written[]): Set<string> {
+  const pools = new Set<string>();
+  for (const { decision } of written) {
+    const { evaluation, poolId } = decision;
+    if (poolId !== null && evaluation.outcome === 'failed' && evaluation.code === 'INSUFFICIENT_POOL')
+      pools.add(poolId);
+  }
+  return pools;
 }
 
 function resultOf({ submission, decision }: BoardItem): SubmissionResult {

@@ -7,6 +7,7 @@ export {
   lockAccounts,
   lockBook,
   lockUserAccounts,
+  type PoolAlerts,
   readDefaultPools,
   singletonAccount,
   type TenantKey,

@@ -1,5 +1,16 @@
-import type { Environment } from '@sirgiving/contract';
+import type { BalanceThreshold, Environment, PoolRestrictions } from '@sirgiving/contract';
 import type { Queryable, Tx } from '../platform/db.ts';
+
+/** What alerts about a pool's balance are judged by, and which were told; `pools/low-balance.ts` decides. */
+export interface PoolAlerts {
+  thresholds: readonly BalanceThreshold[];
+  /** The balance right after the last allocation; 0: there was none. */
+  lastAllocationBalance: number;
+  /** Bit n: the n-th threshold was told, and has not recovered since. */
+  alertedThresholds: number;
+  /** Null: not depleted. Else the lowest balance since that was told. */
+  depletedAtBalance: number | null;
+}
 
 /** A token pool under its row lock, with its account's figures. */
 export interface LockedPool {
@@ -9,6 +20,8 @@ export interface LockedPool {
   status: 'ACTIVE' | 'CLOSED';
   /** SIR tokens for one unit of each currency. */
   rates: Record<string, number>;
+  restrictions: PoolRestrictions;
+  alerts: PoolAlerts;
   headSequence: number;
   headHash: Buffer;
 }
@@ -42,10 +55,12 @@ export interface TenantKey {
   environment: Environment;
 }
 
-type PoolRow = LockedPool & { account: Omit<LockedAccount, 'partnerId' | 'id' | 'environment' | 'kind'> };
+type PoolRow = Omit<LockedPool, 'alerts'> & PoolAlerts & LockedAccount;
 
 const poolColumns = (tx: Queryable) => tx`
-  p.partner_id as "partnerId", p.id, p.environment, p.status, p.rates, p.head_sequence as "headSequence", p.head_hash as "headHash",
+  p.partner_id as "partnerId", p.id, p.environment, p.status, p.rates, p.restrictions, p.head_sequence as "headSequence",
+  p.head_hash as "headHash", p.low_balance_thresholds as thresholds, p.last_allocation_balance as "lastAllocationBalance",
+  p.alerted_thresholds as "alertedThresholds", p.depleted_at_balance as "depletedAtBalance",
   a.balance, a.debt_allowed as "debtAllowed", a.sequence, a.allocated, a.rewarded, a.reversed, a.redeemed`;
 
 const accountColumns = (tx: Queryable) => tx`
@@ -55,11 +70,13 @@ const accountColumns = (tx: Queryable) => tx`
 /** An empty book; `addPools` and `addAccounts` fill it from the lock statements of the same transaction. */
 export const emptyBook = (): Book => ({ pools: new Map(), accounts: new Map() });
 
-function addPools(book: Book, rows: Iterable<PoolRow & LockedAccount>): LockedPool[] {
+function addPools(book: Book, rows: Iterable<PoolRow>): LockedPool[] {
   const pools: LockedPool[] = [];
   for (const row of rows) {
-    const { partnerId, id, environment, status, rates, headSequence, headHash, ...account } = row;
-    const pool = { partnerId, id, environment, status, rates, headSequence, headHash };
+    const { partnerId, id, environment, status, rates, restrictions, headSequence, headHash, ...rest } = row;
+    const { thresholds, lastAllocationBalance, alertedThresholds, depletedAtBalance, ...account } = rest;
+    const alerts = { thresholds, lastAllocationBalance, alertedThresholds, depletedAtBalance };
+    const pool = { partnerId, id, environment, status, rates, restrictions, alerts, headSequence, headHash };
     book.pools.set(id, pool);
     book.accounts.set(id, { ...account, partnerId, id, environment, kind: 'pool' });
     pools.push(pool);
@@ -85,7 +102,7 @@ export async function readDefaultPools(
   tenants: readonly TenantKey[],
   lock: keyof typeof lockClauses,
 ): Promise<LockedPool[]> {
-  const rows = await tx<(PoolRow & LockedAccount)[]>`
+  const rows = await tx<PoolRow[]>`
     select ${poolColumns(tx)}
     from unnest(${tenants.map((t) => t.partnerId)}::uuid[], ${tenants.map((t) => t.environment)}::text[]) as t (partner_id, environment)
     join token_pools p on p.partner_id = t.partner_id and p.environment = t.environment and p.is_default and p.status = 'ACTIVE'
@@ -97,7 +114,7 @@ export async function readDefaultPools(
 
 /** Locks named pools, waiting, in the order of their keys; those that do not exist are left out. */
 async function lockPools(tx: Tx, book: Book, pools: readonly { partnerId: string; id: string }[]): Promise<void> {
-  const rows = await tx<(PoolRow & LockedAccount)[]>`
+  const rows = await tx<PoolRow[]>`
     select ${poolColumns(tx)}
     from unnest(${pools.map((p) => p.partnerId)}::uuid[], ${pools.map((p) => p.id)}::uuid[]) as k (partner_id, id)
     join token_pools p on p.partner_id = k.partner_id and p.id = k.id

@@ -18,6 +18,8 @@ export interface TransactionDraft {
   reversesId?: string;
   reversalId?: string;
   redemptionId?: string;
+  /** Of an ALLOCATION: the approved request that it fulfils. In production none is posted without. */
+  requestId?: string;
   entries: readonly { accountId: string; amount: number }[];
 }
 
@@ -128,18 +130,19 @@ const orNull = (value: string | undefined) => value ?? null;
 function insertTransactions(tx: Tx, rows: readonly PostedTransaction[], createdAt: Date) {
   return tx`
     insert into ledger_transactions (partner_id, id, environment, pool_id, sequence, kind, tokens, user_id, action_id,
-      distribution_index, reverses_id, reversal_id, redemption_id, hash, created_at)
+      distribution_index, reverses_id, reversal_id, redemption_id, request_id, hash, created_at)
     select partner_id, id, environment, pool_id, sequence, kind, tokens, user_id, action_id, distribution_index, reverses_id,
-      reversal_id, redemption_id, decode(hash, 'hex'), ${createdAt}
+      reversal_id, redemption_id, request_id, decode(hash, 'hex'), ${createdAt}
     from unnest(
       ${rows.map((r) => r.partnerId)}::uuid[], ${rows.map((r) => r.id)}::uuid[], ${rows.map((r) => r.environment)}::text[],
       ${rows.map((r) => r.poolId)}::uuid[], ${rows.map((r) => r.sequence)}::bigint[], ${rows.map((r) => r.kind)}::text[],
       ${rows.map((r) => r.tokens)}::bigint[], ${rows.map((r) => orNull(r.userId))}::uuid[],
       ${rows.map((r) => orNull(r.actionId))}::uuid[], ${rows.map((r) => r.distributionIndex?.toString() ?? null)}::smallint[],
       ${rows.map((r) => orNull(r.reversesId))}::uuid[], ${rows.map((r) => orNull(r.reversalId))}::uuid[],
-      ${rows.map((r) => orNull(r.redemptionId))}::uuid[], ${rows.map((r) => hex(r.hash))}::text[]
+      ${rows.map((r) => orNull(r.redemptionId))}::uuid[], ${rows.map((r) => orNull(r.requestId))}::uuid[],
+      ${rows.map((r) => hex(r.hash))}::text[]
     ) as n (partner_id, id, environment, pool_id, sequence, kind, tokens, user_id, action_id, distribution_index, reverses_id,
-      reversal_id, redemption_id, hash)`;
+      reversal_id, redemption_id, request_id, hash)`;
 }
 
 function insertEntries(tx: Tx, rows: readonly PostedTransaction[]) {

@@ -18,7 +18,7 @@ const create = (tenant: Tenant, name: string) =>
   database.sql.begin((tx) => createPool(tx, randomIds, { ...tenant, name }, FIXTURE_TIME));
 const fund = (tenant: Tenant, poolId: string, tokens: number) =>
   database.sql.begin((tx) => fundPool(tx, randomIds, { ...tenant, poolId, tokens }, FIXTURE_TIME));
-const get = (tenant: Tenant, poolId: string) => getPool(database.sql, tenant, publicId('pool', poolId));
+const get = (tenant: Tenant, poolId: string) => getPool(database.sql, tenant, publicId('pool', poolId), FIXTURE_TIME);
 const rowsOf = async ({ partnerId }: Tenant) => {
   const [counts] = await database.sql`
     select (select count(*) from ledger_transactions where partner_id = ${partnerId}) as transactions,
@@ -60,7 +60,9 @@ test('a pool shows what was put in, given out and is there', async () => {
     reversed: 0,
     rates: { USD: 1 },
     restrictions: {},
-    lowBalance: { thresholds: [] },
+    lowBalance: { thresholds: [], state: 'OK', lastAllocationBalance: 1_000 },
+    reprocessFailed: { actions: false },
+    runway: { tokensPerDay: { last7Days: 50, last28Days: 50 }, daysLeft: 19 },
     createdAt: FIXTURE_TIME.toISOString(),
   });
 });

@@ -73,6 +73,9 @@ async function* readFacts(tx: Tx, scope: Scope): AsyncGenerator<Told[]> {
       from ledger_transactions t
       where t.kind in ('ALLOCATION', 'REWARD', 'REVERSAL', 'REDEMPTION', 'EXPIRATION') and ${within(tx, scope, 't')}
       union all
+      select q.partner_id, q.environment, 'token_pool.request.' || lower(q.status), 'preq', q.id, ''
+      from token_pool_requests q where q.status <> 'PENDING' and ${within(tx, scope, 'q')}
+      union all
       select u.partner_id, u.environment, 'user.created', 'usr', u.id, ''
       from partner_users u where ${within(tx, scope, 'u')}
     ) f
@@ -100,13 +103,15 @@ function readEvents(tx: Tx, scope: Scope): AsyncIterable<Told[]> {
         coalesce(v.data->>(case v.type
           when 'reward.redeemed' then 'redemptionId'
           when 'token_pool.funded' then 'transactionId'
+          when 'token_pool.request.approved' then 'requestId'
+          when 'token_pool.request.denied' then 'requestId'
           when 'transaction.completed' then 'transactionId'
           when 'user.created' then 'id'
           else 'actionId' end), '') as subject,
         case when v.type = 'action.reversed' then coalesce(v.data->>'reversedTokens', '') else '' end as detail
       from events v
       where v.type in ('action.completed', 'action.failed', 'action.reversed', 'reward.redeemed', 'token_pool.funded',
-          'transaction.completed', 'user.created') and ${within(tx, scope, 'v')}
+          'token_pool.request.approved', 'token_pool.request.denied', 'transaction.completed', 'user.created') and ${within(tx, scope, 'v')}
     ) v
     order by v.partner_id, v.subject collate "C", v.type collate "C", v.detail collate "C"`,
   );

@@ -3,7 +3,7 @@ import type postgres from 'postgres';
 import type { Queryable, Tx } from '../../platform/db.ts';
 
 /** The invariants that are checked so far; what each says stands in docs/ledger.md. */
-export const invariants = ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I8', 'I9', 'I11', 'I12', 'I15'] as const;
+export const invariants = ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I8', 'I9', 'I11', 'I12', 'I14', 'I15'] as const;
 export type Invariant = (typeof invariants)[number];
 
 /** A place at which the book does not hold what it promises. `detail` is a sentence for the operator; ids are row ids. */

@@ -1,6 +1,7 @@
 import type { Sql, Tx } from '../../platform/db.ts';
 import { checkAccounts } from './check-accounts.ts';
 import { checkActions } from './check-actions.ts';
+import { checkAllocations } from './check-allocations.ts';
 import { checkChains } from './check-chains.ts';
 import { checkDeliveries } from './check-deliveries.ts';
 import { checkEntries } from './check-entries.ts';
@@ -36,6 +37,7 @@ const CHECKS: readonly LedgerCheck[] = [
   checkDeliveries,
   checkLinks,
   checkChains,
+  checkAllocations,
 ];
 
 async function prepareSession(tx: Tx): Promise<void> {
