@@ -107,6 +107,7 @@ async function start(config: Config, log: Logger, started: Started, onProgress: 
     const worker = startWorker({
       ...parts,
       sql: workerSql,
+      submissions,
       environment,
       allowInsecureLoopback,
     });

@@ -1,13 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openQueue } from '../test/properties/healthy-book.ts';
+import { newPartner, newPool } from '../test/tenant-fixture.ts';
 import { createTestDatabase, type TestDatabase } from '../test/test-database.ts';
 import { startReceiver, until } from '../test/webhook-receiver.ts';
 import { emitEvents, registerWebhook, seedPartner, silentLog, testSecretBox } from '../test/webhook-setup.ts';
+import { submissionOf } from './actions/submission.ts';
 import { systemClock } from './platform/clock.ts';
 import { connect } from './platform/db.ts';
-import { randomIds } from './platform/ids.ts';
+import { publicId, randomIds } from './platform/ids.ts';
 import { createWakeUp, type WakeUp } from './platform/wake-up.ts';
-import { startWorker, type Worker } from './worker.ts';
+import { updatePool } from './pools/update-pool.ts';
+import { startWorker, type Worker, type WorkerDependencies } from './worker.ts';
 
 let database: TestDatabase;
 
@@ -16,7 +20,14 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-function start(wakeUp: Pick<WakeUp, 'onWake'>, environment: 'sandbox' | 'production' = 'sandbox'): Worker {
+/** For workers that find nothing to process again. */
+const noSubmissions = { submit: () => Promise.reject(new Error('nothing was to be processed again')) };
+
+function start(
+  wakeUp: Pick<WakeUp, 'onWake'>,
+  environment: 'sandbox' | 'production' = 'sandbox',
+  submissions: WorkerDependencies['submissions'] = noSubmissions,
+): Worker {
   return startWorker({
     sql: database.sql,
     environment,
@@ -24,6 +35,7 @@ function start(wakeUp: Pick<WakeUp, 'onWake'>, environment: 'sandbox' | 'product
     ids: randomIds,
     secretBox: testSecretBox,
     wakeUp,
+    submissions,
     log: silentLog,
     allowInsecureLoopback: true,
     leaseMilliseconds: 2_000,
@@ -138,6 +150,7 @@ test('a worker whose database connections are cut goes on with new ones', async 
     ids: randomIds,
     secretBox: testSecretBox,
     wakeUp,
+    submissions: noSubmissions,
     log: silentLog,
     allowInsecureLoopback: true,
     leaseMilliseconds: 2_000,
@@ -155,4 +168,25 @@ test('a worker whose database connections are cut goes on with new ones', async 
   wakeUp.stop();
   await workerSql.end({ timeout: 1 });
   await receiver.close();
+});
+
+test('a pool at its floor is refilled, and what failed for want of tokens is rewarded, without anybody asking', async () => {
+  const { sql } = database;
+  const tenant = await newPartner(sql);
+  const poolId = await newPool(sql, tenant, 10);
+  const autoRefill = { amount: 500, floor: 100, monthlyCeiling: 500 };
+  const change = { autoRefill, reprocessFailed: { actions: true } };
+  await sql.begin((tx) => updatePool(tx, randomIds, tenant, publicId('pool', poolId), change, systemClock.now()));
+  const queue = openQueue(database);
+  const stakeholders = [{ stakeholderTypeCode: 'CUSTOMER', partnerUserId: 'jane' }];
+  const body = { idempotencyKey: 'waits', actionType: 'PURCHASE', amount: 50, currency: 'USD', stakeholders };
+  const { result } = await queue.submit(submissionOf(tenant, 'api', body));
+  expect(result.kind).toBe('problem');
+  const worker = start(deaf, 'sandbox', queue);
+  await until(async () => {
+    const [action] = await sql`select status from actions where partner_id = ${tenant.partnerId}`;
+    return action?.status === 'COMPLETED';
+  }, 'the action to be rewarded');
+  await worker.stop();
+  await queue.stop();
 });

@@ -1,5 +1,6 @@
 import type { Environment } from '@sirgiving/contract';
 import type { Logger } from 'pino';
+import { reprocessFailedActions, type SubmissionQueue } from './actions/index.ts';
 import type { Clock } from './platform/clock.ts';
 import type { Sql } from './platform/db.ts';
 import { Failpoints } from './platform/failpoints.ts';
@@ -9,6 +10,7 @@ import type { Ids } from './platform/ids.ts';
 import { type Job, repeatJob } from './platform/repeating-job.ts';
 import type { SecretBox } from './platform/secret-box.ts';
 import type { WakeUp } from './platform/wake-up.ts';
+import { refillPools } from './pools/index.ts';
 import { fanOut, WebhookDeliverer } from './webhooks/index.ts';
 
 export interface WorkerDependencies {
@@ -19,6 +21,8 @@ export interface WorkerDependencies {
   readonly ids: Ids;
   readonly secretBox: SecretBox;
   readonly wakeUp: Pick<WakeUp, 'onWake'>;
+  /** Where actions go that are processed again. */
+  readonly submissions: Pick<SubmissionQueue, 'submit'>;
   readonly log: Logger;
   readonly allowInsecureLoopback: boolean;
   /** How long what a worker has claimed is out of reach of the others; 60 s when left out. */
@@ -37,6 +41,7 @@ export interface Worker {
 }
 
 const SECOND_MILLISECONDS = 1_000;
+const POOL_SWEEP_MILLISECONDS = 5_000;
 const HOUR_MILLISECONDS = 3_600_000;
 const LEASE_MILLISECONDS = 60_000;
 const STOP_GRACE_MILLISECONDS = 10_000;
@@ -62,6 +67,12 @@ export function startWorker(deps: WorkerDependencies): Worker {
   };
   const others: readonly Job[] = [
     { name: 'deliver webhooks', everyMilliseconds: SECOND_MILLISECONDS, run: () => deliverer.sweep() },
+    { name: 'refill token pools', everyMilliseconds: POOL_SWEEP_MILLISECONDS, run: () => refillPools(deps) },
+    {
+      name: 'process failed actions again',
+      everyMilliseconds: POOL_SWEEP_MILLISECONDS,
+      run: () => reprocessFailedActions(deps),
+    },
     {
       name: 'purge kept answers',
       everyMilliseconds: HOUR_MILLISECONDS,
