@@ -51,6 +51,13 @@ export function classify(error: unknown): ErrorClass {
 const forAll = (count: number, make: () => ItemOutcome<SubmissionResult>): Outcomes =>
   Array.from({ length: count }, make);
 
+/** How a batch is run. */
+export interface BatchRun {
+  mode: BatchMode;
+  /** When its items must have their answers (`performance.now()`), whatever becomes of the database. */
+  deadlineAt: number;
+}
+
 /**
  * Runs a batch on a lane and turns every way in which it can end into outcomes; never rejects. Nothing is split or run again once
  * COMMIT was sent, and nothing is called failed that may have happened.
@@ -59,12 +66,13 @@ export async function runBatch(
   lane: TransactionLane,
   deps: BatchDependencies,
   submissions: readonly Submission[],
-  mode: BatchMode,
+  run: BatchRun,
   attempt = 0,
 ): Promise<Outcomes> {
   const { failpoints, clock, log } = deps;
+  const { mode, deadlineAt } = run;
   try {
-    const outcomes = await lane.run((tx) => submitActions(tx, deps, submissions, mode, clock.now()));
+    const outcomes = await lane.run((tx) => submitActions(tx, deps, submissions, mode, clock.now()), deadlineAt);
     await failpoints.reached('after_commit');
     return outcomes;
   } catch (error) {
@@ -82,11 +90,11 @@ export async function runBatch(
           await new Promise((resolve) =>
             setTimeout(resolve, Math.random() * RETRY_JITTER_MILLISECONDS * (attempt + 1)),
           );
-          return runBatch(lane, deps, submissions, mode, attempt + 1);
+          return runBatch(lane, deps, submissions, run, attempt + 1);
         }
         return forAll(count, () => ({ error: unavailable() }));
       case 'data':
-        return splitBatch(lane, deps, submissions, mode, error);
+        return splitBatch(lane, deps, submissions, run, error);
       case 'bug':
         log.fatal({ err: error, count }, 'ALARM: a batch broke a rule of the ledger; nothing of it was kept');
         return forAll(count, () => ({ error: unavailable() }));
@@ -102,7 +110,7 @@ async function splitBatch(
   lane: TransactionLane,
   deps: BatchDependencies,
   submissions: readonly Submission[],
-  mode: BatchMode,
+  run: BatchRun,
   error: unknown,
 ): Promise<Outcomes> {
   const [only] = submissions;
@@ -112,6 +120,6 @@ async function splitBatch(
     return [{ error: problem('INTERNAL_ERROR', 'This action could not be stored; nothing of it was kept.') }];
   }
   const middle = Math.ceil(submissions.length / 2);
-  const first = await runBatch(lane, deps, submissions.slice(0, middle), mode);
-  return [...first, ...(await runBatch(lane, deps, submissions.slice(middle), mode))];
+  const first = await runBatch(lane, deps, submissions.slice(0, middle), run);
+  return [...first, ...(await runBatch(lane, deps, submissions.slice(middle), run))];
 }

@@ -1,5 +1,6 @@
 import type { BatchAnswer, BatchResult } from '@sirgiving/contract';
 import type { ItemOutcome } from '../platform/coalescer.ts';
+import type { Tx } from '../platform/db.ts';
 import { type Problem, problem } from '../platform/problem-json.ts';
 import type { TransactionLane } from '../platform/transaction-lane.ts';
 import { type BatchDependencies, classify, outcomeUnknown, unavailable } from './run-batch.ts';
@@ -53,16 +54,16 @@ export async function submitAtomic(
   lane: TransactionLane,
   deps: BatchDependencies,
   items: readonly BatchItem[],
-  present: PresentProblem,
+  { present, deadlineAt }: { present: PresentProblem /** `performance.now()` */; deadlineAt: number },
 ): Promise<BatchAnswer> {
   const faulty = items.findIndex((item) => 'fault' in item);
   const fault = items[faulty];
   if (fault !== undefined && 'fault' in fault) throw rejected(items, faulty, fault.fault, present);
   const positions = items.flatMap((item, index) => ('submission' in item ? [index] : []));
   const submissions = positions.map((index) => (items[index] as { submission: Submission }).submission);
-  const decided = await decideTogether(lane, deps, submissions, (outcomes) =>
-    assertAllCompleted(items, positions, outcomes, present),
-  );
+  const judge = (outcomes: readonly ItemOutcome<SubmissionResult>[]) =>
+    assertAllCompleted(items, positions, outcomes, present);
+  const decided = await decideTogether(lane, deps, submissions, judge, deadlineAt);
   const byPosition = new Map(positions.map((position, index) => [position, decided[index] as SubmissionResult]));
   const results = items.map((item, index) => {
     const result = byPosition.get('sameAs' in item ? item.sameAs : index) as SubmissionResult;
@@ -76,10 +77,12 @@ async function decideTogether(
   deps: BatchDependencies,
   submissions: readonly Submission[],
   judge: (outcomes: readonly ItemOutcome<SubmissionResult>[]) => SubmissionResult[],
+  deadlineAt: number,
 ): Promise<SubmissionResult[]> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await lane.run(async (tx) => judge(await submitActions(tx, deps, submissions, 'alone', deps.clock.now())));
+      const decide = async (tx: Tx) => judge(await submitActions(tx, deps, submissions, 'alone', deps.clock.now()));
+      return await lane.run(decide, deadlineAt);
     } catch (error) {
       if (error instanceof AtomicRejected) throw error.answer;
       const kind = classify(error);

@@ -119,6 +119,32 @@ describe('a coalescer', () => {
     await running;
   });
 
+  test('does not begin what has waited too long, also when it came earlier than it was put in', async () => {
+    const { coalescer, next, batches } = controlled({ maxWaitMilliseconds: 200 });
+    const running = coalescer.submit('a', 'a1');
+    const batch = await next();
+    const late = coalescer.submit('a', 'a2', performance.now() - 300);
+    const early = coalescer.submit('a', 'a3');
+    batch.finish();
+    await expect(late).rejects.toThrow('unavailable');
+    const following = await next();
+    expect(following.items).toEqual(['a3']);
+    following.finish();
+    expect([(await running).result, (await early).result, batches]).toEqual(['done a1', 'done a3', []]);
+  });
+
+  test('tells a batch since when its oldest item has been waiting', async () => {
+    const told: number[] = [];
+    const run: CoalescerOptions<string, string>['run'] = async (items, _mode, _lane, since) => {
+      told.push(since);
+      return items.map((item) => ({ result: item }));
+    };
+    const { coalescer } = controlled({ run });
+    const oldest = performance.now() - 100;
+    await Promise.all([coalescer.submit('a', 'a1'), coalescer.submit('a', 'a2', oldest), coalescer.submit('b', 'b1')]);
+    expect(told).toEqual([oldest]);
+  });
+
   test('decides all that it took before it stops, and takes nothing more', async () => {
     const { coalescer, next } = controlled();
     const items = Array.from({ length: 6 }, (_, index) => coalescer.submit('a', `a${index}`));

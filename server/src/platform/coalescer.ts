@@ -5,14 +5,17 @@ export type ItemOutcome<Result> = { result: Result } | { error: unknown } | { ag
 export type BatchMode = 'shared' | 'alone';
 
 export interface CoalescerOptions<Item, Result> {
-  /** Runs a batch on the lane of that number and answers for each item, in order. Never rejects. */
-  run(items: readonly Item[], mode: BatchMode, lane: number): Promise<ItemOutcome<Result>[]>;
+  /**
+   * Runs a batch on the lane of that number and answers for each item, in order. Never rejects. `since` is when the oldest of them came
+   * (`performance.now()`), so that the batch can end while its answer is still worth something.
+   */
+  run(items: readonly Item[], mode: BatchMode, lane: number, since: number): Promise<ItemOutcome<Result>[]>;
   sharedLanes: number;
   aloneLanes: number;
   maxItemsPerBatch: number;
   maxKeysPerBatch: number;
   maxQueuedItems: number;
-  /** An item that no lane took within this time is given `unavailable()`. */
+  /** An item that has waited longer than this is taken by no lane any more; it is given `unavailable()`. */
   maxWaitMilliseconds: number;
   overloaded(): Error;
   unavailable(): Error;
@@ -44,6 +47,7 @@ interface Queue<Item, Result> {
   aloneUntil: number;
 }
 
+const SWEEP_MILLISECONDS = 250;
 const HELD_RETRY_MILLISECONDS = 5;
 const MAX_SKIPS = 3;
 const MAX_HELD_MILLISECONDS = 50;
@@ -69,16 +73,16 @@ export class Coalescer<Item, Result> {
       shared: Array.from({ length: options.sharedLanes }, (_, lane) => lane),
       alone: Array.from({ length: options.aloneLanes }, (_, lane) => lane),
     };
-    this.sweep = setInterval(() => this.giveUpOnLateItems(), 250);
+    this.sweep = setInterval(() => this.giveUpOnLateItems(performance.now()), SWEEP_MILLISECONDS);
     this.sweep.unref();
   }
 
-  /** Puts an item into the queue of its key; settles when a batch has decided it. */
-  submit(key: string, item: Item): Promise<Settled<Result>> {
+  /** Puts an item into the queue of its key; settles when a batch has decided it. `since` is when it came, if that was before. */
+  submit(key: string, item: Item, since = performance.now()): Promise<Settled<Result>> {
     if (this.stopped) return Promise.reject(this.options.unavailable());
     if (this.queued >= this.options.maxQueuedItems) return Promise.reject(this.options.overloaded());
     return new Promise((resolve, reject) => {
-      this.queueOf(key).waiting.push({ item, enqueuedAt: performance.now(), replans: 0, resolve, reject });
+      this.queueOf(key).waiting.push({ item, enqueuedAt: since, replans: 0, resolve, reject });
       this.queued += 1;
       this.schedulePump();
     });
@@ -123,6 +127,7 @@ export class Coalescer<Item, Result> {
 
   private pump(): void {
     const now = performance.now();
+    this.giveUpOnLateItems(now);
     this.startAlone(now);
     this.startShared(now);
     this.scheduleRetry(now);
@@ -178,7 +183,8 @@ export class Coalescer<Item, Result> {
     for (const { queue } of parts) queue.running = true;
     const startedAt = performance.now();
     const items = parts.flatMap((part) => part.taken.map((waiting) => waiting.item));
-    this.options.run(items, mode, lane).then((outcomes) => {
+    const since = Math.min(...parts.flatMap((part) => part.taken.map((waiting) => waiting.enqueuedAt)));
+    this.options.run(items, mode, lane, since).then((outcomes) => {
       let next = 0;
       for (const { queue, taken } of parts) {
         this.settle(queue, taken, outcomes.slice(next, next + taken.length), mode, startedAt);
@@ -242,12 +248,12 @@ export class Coalescer<Item, Result> {
       this.retryTimer = setTimeout(() => this.pump(), Math.max(1, soonest - now));
   }
 
-  private giveUpOnLateItems(): void {
-    const now = performance.now();
+  private giveUpOnLateItems(now: number): void {
+    const isLate = (waiting: Waiting<Item, Result>) => now - waiting.enqueuedAt > this.options.maxWaitMilliseconds;
     for (const queue of this.queues.values()) {
-      const late = queue.waiting.filter((waiting) => now - waiting.enqueuedAt > this.options.maxWaitMilliseconds);
+      const late = queue.waiting.filter(isLate);
       if (late.length > 0) {
-        queue.waiting = queue.waiting.filter((waiting) => !late.includes(waiting));
+        queue.waiting = queue.waiting.filter((waiting) => !isLate(waiting));
         this.queued -= late.length;
         for (const waiting of late) waiting.reject(this.options.unavailable());
       }

@@ -24,8 +24,6 @@ interface Connection {
 export interface LaneOptions {
   /** Opens a client of exactly one connection and reports when that connection closes. */
   open(onClose: () => void): Sql;
-  /** From BEGIN to the answer of COMMIT; past it the connection is dropped, since PostgreSQL may hang. */
-  deadlineMilliseconds: number;
 }
 
 /**
@@ -38,11 +36,16 @@ export class TransactionLane {
 
   constructor(private readonly options: LaneOptions) {}
 
-  /** Runs `work` between BEGIN and COMMIT. Its own errors are passed on after a rollback; everything else is TransactionLost. */
-  async run<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+  /**
+   * Runs `work` between BEGIN and COMMIT. Its own errors are passed on after a rollback; everything else is TransactionLost. At
+   * `deadlineAt` (`performance.now()`) the connection is dropped, since PostgreSQL may hang and would not end anything by itself.
+   */
+  async run<T>(work: (tx: Tx) => Promise<T>, deadlineAt: number): Promise<T> {
+    const leftMilliseconds = deadlineAt - performance.now();
+    if (leftMilliseconds <= 0) throw new TransactionLost('notCommitted', new Error('no time is left'));
     this.connection ??= this.open();
     const connection = this.connection;
-    const deadline = setTimeout(() => this.drop(connection), this.options.deadlineMilliseconds);
+    const deadline = setTimeout(() => this.drop(connection), leftMilliseconds);
     try {
       const value = await this.workAndCommit(connection, work);
       return value;
@@ -80,6 +83,8 @@ export class TransactionLane {
     let value: T;
     try {
       const begun = sql.unsafe('begin').execute();
+      // When the work fails first, nobody looks at it any more; its failure is the same one.
+      begun.catch(() => {});
       value = await work(this.guarded(connection));
       await begun;
     } catch (error) {
