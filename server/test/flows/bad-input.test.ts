@@ -293,6 +293,8 @@ describe('an id', () => {
 
   /** The same things of one partner, moved into the partner's production data. */
   async function moveToProduction({ partnerId }: TestPartner): Promise<void> {
+    // No allocation stands in production without a request.
+    await t.sql`update ledger_transactions set request_id = id where partner_id = ${partnerId} and kind = 'ALLOCATION'`;
     for (const table of [
       'partner_users',
       'actions',

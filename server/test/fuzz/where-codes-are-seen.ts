@@ -60,6 +60,22 @@ export const DIRECTED_TESTS: Partial<Record<ErrorCode, DirectedTest>> = {
     file: 'server/src/webhooks/routes.test.ts',
     title: 'twenty are enough, also when many come at once; deleting one makes room',
   },
+  POOL_CLOSED: {
+    file: 'server/src/pools/update-pool.test.ts',
+    title: 'a pool of somebody else is not found, a closed one does not change',
+  },
+  REQUEST_DECIDED: {
+    file: 'server/src/pools/pool-requests.test.ts',
+    title: 'a decision is made once, also by two admins at once',
+  },
+  SECOND_PERSON_REQUIRED: {
+    file: 'server/src/pools/pool-requests.test.ts',
+    title: 'whoever asked does not approve, whether once or as the second',
+  },
+  ACTION_TYPE_NOT_ALLOWED: {
+    file: 'server/src/pools/routes.test.ts',
+    title: 'an action type that the pool does not reward is 422 on submit and on preview',
+  },
   WEBHOOK_PAUSED: { file: 'server/src/webhooks/routes.test.ts', title: 'a paused webhook refuses a test' },
   BODY_TOO_LARGE: {
     file: 'server/test/flows/bad-input.test.ts',
