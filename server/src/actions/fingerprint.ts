@@ -3,6 +3,7 @@ import type { SubmitAction } from '@sirgiving/contract';
 import { decimalText } from '../platform/strict-json.ts';
 
 export const FINGERPRINT_VERSION = 1;
+export const FINGERPRINT_SALT_BYTES = 8;
 
 /** A leaf of the canonical body: where it stands (JSON Pointer) and its canonical JSON text. */
 export type Leaf = readonly [path: string, text: string];

@@ -1,8 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { AMOUNT_DECIMALS, type Environment, type SubmitAction } from '@sirgiving/contract';
 import { rowId } from '../platform/ids.ts';
 import type { FieldError } from '../platform/problem-json.ts';
 import { decimalText } from '../platform/strict-json.ts';
-import { canonicalLeaves, fingerprintOf, type Leaf } from './fingerprint.ts';
+import { canonicalLeaves, FINGERPRINT_SALT_BYTES, fingerprintOf, type Leaf, saltedLeafHashes } from './fingerprint.ts';
 
 /** Where an action comes from; keys of different sources never meet. */
 export type Source = 'api' | 'donation';
@@ -23,6 +24,9 @@ export interface Submission {
   idempotencyKey: string;
   leaves: readonly Leaf[];
   fingerprint: Buffer;
+  fingerprintSalt: Buffer;
+  /** JSON; made on arrival, since inside of a batch it would keep the pool's lock waiting. */
+  fingerprintLeaves: string;
   actionType: string;
   /** Decimal text, exactly as sent but for its form. */
   amount: string | null;
@@ -81,12 +85,15 @@ export function submissionOf(
   body: SubmitAction,
 ): Submission {
   const leaves = canonicalLeaves(body);
+  const fingerprintSalt = randomBytes(FINGERPRINT_SALT_BYTES);
   return {
     ...tenant,
     source,
     idempotencyKey: body.idempotencyKey,
     leaves,
     fingerprint: fingerprintOf(leaves),
+    fingerprintSalt,
+    fingerprintLeaves: JSON.stringify(saltedLeafHashes(leaves, fingerprintSalt)),
     actionType: body.actionType,
     amount: decimalOrNull(body.amount),
     currency: body.currency ?? null,

@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import type { Tx } from '../platform/db.ts';
 import { EVALUATOR_VERSION } from '../rewards/index.ts';
-import { FINGERPRINT_VERSION, saltedLeafHashes } from './fingerprint.ts';
+import { FINGERPRINT_VERSION } from './fingerprint.ts';
 import type { Submission } from './submission.ts';
 import type { BoardItem, Decision } from './submission-board.ts';
 
@@ -14,8 +13,6 @@ export interface Written {
   submission: Submission;
   decision: Decision;
 }
-
-const SALT_BYTES = 8;
 
 export const decidedOf = (items: readonly BoardItem[]): Written[] =>
   items.flatMap(({ submission, decision }) => (decision === undefined ? [] : [{ submission, decision }]));
@@ -37,7 +34,6 @@ const stakeholdersOf = ({ submission, decision }: Written) =>
  */
 export async function insertActions(tx: Tx, rows: readonly Written[], now: Date): Promise<void> {
   if (rows.length === 0) return;
-  const salts = rows.map(() => randomBytes(SALT_BYTES));
   const inserted = await tx`
     insert into actions (partner_id, id, environment, source, idempotency_key, fingerprint_version, fingerprint, fingerprint_salt,
       fingerprint_leaves, status, failure_code, action_type, amount, currency, quantity, unit, occurred_at, campaign_id, metadata,
@@ -50,8 +46,8 @@ export async function insertActions(tx: Tx, rows: readonly Written[], now: Date)
       ${rows.map((r) => r.submission.partnerId)}::uuid[], ${rows.map((r) => r.decision.actionId)}::uuid[],
       ${rows.map((r) => r.submission.environment)}::text[], ${rows.map((r) => r.submission.source)}::text[],
       ${rows.map((r) => r.submission.idempotencyKey)}::text[], ${rows.map((r) => r.submission.fingerprint.toString('hex'))}::text[],
-      ${salts.map((salt) => salt.toString('hex'))}::text[],
-      ${rows.map((r, index) => JSON.stringify(saltedLeafHashes(r.submission.leaves, salts[index] as Buffer)))}::text[],
+      ${rows.map((r) => r.submission.fingerprintSalt.toString('hex'))}::text[],
+      ${rows.map((r) => r.submission.fingerprintLeaves)}::text[],
       ${rows.map(statusOf)}::text[], ${rows.map(failureOf)}::text[], ${rows.map((r) => r.submission.actionType)}::text[],
       ${rows.map((r) => r.submission.amount)}::numeric[], ${rows.map((r) => r.submission.currency)}::text[],
       ${rows.map((r) => r.submission.quantity)}::numeric[], ${rows.map((r) => r.submission.unit)}::text[],
