@@ -71,6 +71,10 @@ alter table token_pools add column alerted_thresholds integer not null default 0
 -- Null: not depleted. Else the lowest balance since depletion was told.
 alter table token_pools add column depleted_at_balance bigint;
 
+-- Whoever set nothing up is told at a fifth.
+alter table token_pools alter column low_balance_thresholds set default '[{"percent": 20}]';
+update token_pools set low_balance_thresholds = '[{"percent": 20}]' where low_balance_thresholds = '[]';
+
 update token_pools p set last_allocation_balance = (
   select e.balance_after
   from ledger_transactions t

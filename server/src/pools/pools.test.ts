@@ -60,7 +60,7 @@ test('a pool shows what was put in, given out and is there', async () => {
     reversed: 0,
     rates: { USD: 1 },
     restrictions: {},
-    lowBalance: { thresholds: [], state: 'OK', lastAllocationBalance: 1_000 },
+    lowBalance: { thresholds: [{ percent: 20 }], state: 'OK', lastAllocationBalance: 1_000 },
     reprocessFailed: { actions: false },
     runway: { tokensPerDay: { last7Days: 50, last28Days: 50 }, daysLeft: 19 },
     createdAt: FIXTURE_TIME.toISOString(),

@@ -65,7 +65,8 @@ function patchEndpoint({ ids }: PoolDependencies) {
         'the next action on.\n\n' +
         '**Low balance.** `token_pool.low_balance` is sent once when the balance comes to a threshold or below, and again only after ' +
         '`token_pool.recovered`: 5 percentage points of the last allocation’s balance above it. `token_pool.depleted` is sent when the pool is empty ' +
-        'or refuses its first action. A new threshold that is reached already is told at once.\n\n' +
+        'or refuses its first action. A new threshold that is reached already is told at once. ' +
+        'A pool begins with one threshold of 20 percent.\n\n' +
         '**Auto-refill.** When the balance is at `floor` or below, `amount` tokens are added, at most `monthlyCeiling` in a calendar month (UTC). In ' +
         'production each refill is a request that SIR Giving approves; after a denial the next one waits a day.\n\n' +
         '**Failed actions.** With `reprocessFailed.actions`, actions of the last 30 days that failed with `NO_ACTIVE_POOL` or `INSUFFICIENT_POOL` are ' +
