@@ -65,6 +65,8 @@ async function main(): Promise<void> {
 
 /** Starts everything, in the order in which it is needed; answers what to print. Whatever it throws, `started` knows what to stop. */
 async function start(config: Config, log: Logger, started: Started, onProgress: OnProgress): Promise<string> {
+  // First, since it may be what is missing: nothing has to be brought up to find that out.
+  const delivery = openMail(config, systemClock);
   const folder = await takeDataFolder(config);
   if (folder !== undefined) started.push('data folder', () => folder.release());
   const port = config.roles.api ? await findPort(config) : undefined;
@@ -84,13 +86,14 @@ async function start(config: Config, log: Logger, started: Started, onProgress: 
   const secretBox = createSecretBox(database.masterKey);
   const { environment } = config;
   const mailing = {
-    delivery: openMail(config, systemClock),
+    delivery,
     environment,
     clock: systemClock,
     ids: randomIds,
     secretBox,
   };
   const mailOutbox = new MailOutbox(mailing);
+  if (delivery.kind === 'smtp') started.push('mail', async () => delivery.close());
   const parts = { clock: systemClock, ids: randomIds, secretBox, log, wakeUp, mailOutbox };
   const submissions = new SubmissionQueue({
     ...parts,
@@ -119,7 +122,8 @@ async function start(config: Config, log: Logger, started: Started, onProgress: 
   const baseUrl = config.publicUrl ?? ownUrl;
   const changes = new ChangeWatch(() => readChangeCounter(sql));
   const accountAccess = createAccountAccess({ ...parts, sql, changes, outsideIssuer: config.outsideIssuer });
-  const { app } = await buildServer({ ...parts, config, sql, changes, accountAccess, submissions, baseUrl });
+  const mailBox = delivery.kind === 'memory' ? delivery.mailBox : undefined;
+  const { app } = await buildServer({ ...parts, config, sql, changes, accountAccess, mailBox, submissions, baseUrl });
   drains.push(() => app.close());
   const credentialsPath = config.seedDemo
     ? await keepDemoCredentials({ ...parts, sql }, config.dataDir, baseUrl)

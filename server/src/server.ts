@@ -4,6 +4,7 @@ import { actionEndpoints, type SubmissionQueue } from './actions/index.ts';
 import type { Config } from './config.ts';
 import { DOCS_PATH, registerDocsSite } from './docs-site/index.ts';
 import { buildOpenApi, readRecordedExamples } from './openapi.ts';
+import { registerPages } from './pages/index.ts';
 import { membershipReader } from './partners/index.ts';
 import type { ChangeWatch } from './platform/change-watch.ts';
 import type { Clock } from './platform/clock.ts';
@@ -11,6 +12,7 @@ import type { Sql } from './platform/db.ts';
 import { healthEndpoints } from './platform/health.ts';
 import { buildHttpServer, type RegisteredRoute } from './platform/http-server.ts';
 import type { Ids } from './platform/ids.ts';
+import type { MailBox } from './platform/mail.ts';
 import type { MailOutbox } from './platform/mail-outbox.ts';
 import type { ErrorLog } from './platform/render-problem.ts';
 import type { SecretBox } from './platform/secret-box.ts';
@@ -31,6 +33,8 @@ export interface ServerDependencies {
   changes: ChangeWatch;
   accountAccess: AccountAccess;
   mailOutbox: MailOutbox;
+  /** Laptop mode: the mails that nobody sends, to be shown. */
+  mailBox?: MailBox | undefined;
   clock: Clock;
   ids: Ids;
   log: ErrorLog;
@@ -142,6 +146,7 @@ export async function buildServer(deps: ServerDependencies, table = routeTable(d
   const { verifyAccessToken } = deps.accountAccess;
   registerRoutes(server, table, { deps: { ...deps, verifyAccessToken }, limits, clientIp });
   registerDocs(server.app, table, deps);
+  registerPages(server.app, deps.mailBox);
   return { app: server.app, routes: await server.ready() };
 }
 

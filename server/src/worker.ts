@@ -1,5 +1,6 @@
 import type { Environment } from '@sirgiving/contract';
 import type { Logger } from 'pino';
+import { purgeAccounts } from './accounts/index.ts';
 import { reprocessFailedActions, type SubmissionQueue } from './actions/index.ts';
 import type { Clock } from './platform/clock.ts';
 import type { Sql } from './platform/db.ts';
@@ -7,6 +8,7 @@ import { Failpoints } from './platform/failpoints.ts';
 import { type GuardedHttp, guardedFetch } from './platform/guarded-fetch.ts';
 import { purgeIdempotentRequests } from './platform/idempotent-request.ts';
 import type { Ids } from './platform/ids.ts';
+import type { MailOutbox } from './platform/mail-outbox.ts';
 import { type Job, repeatJob } from './platform/repeating-job.ts';
 import type { SecretBox } from './platform/secret-box.ts';
 import type { WakeUp } from './platform/wake-up.ts';
@@ -25,6 +27,8 @@ export interface WorkerDependencies {
   readonly submissions: Pick<SubmissionQueue, 'submit'>;
   readonly log: Logger;
   readonly allowInsecureLoopback: boolean;
+  /** Mails that wait; none are sent when left out. */
+  readonly mailOutbox?: Pick<MailOutbox, 'sendDue'>;
   /** How long what a worker has claimed is out of reach of the others; 60 s when left out. */
   readonly leaseMilliseconds?: number;
   /** The process's guarded fetch when left out. */
@@ -67,6 +71,12 @@ export function startWorker(deps: WorkerDependencies): Worker {
   };
   const others: readonly Job[] = [
     { name: 'deliver webhooks', everyMilliseconds: SECOND_MILLISECONDS, run: () => deliverer.sweep() },
+    // Not woken by nudges: those come with every action, and a mail may take a second.
+    {
+      name: 'send mails',
+      everyMilliseconds: SECOND_MILLISECONDS,
+      run: async () => deps.mailOutbox?.sendDue(sql, log),
+    },
     { name: 'refill token pools', everyMilliseconds: POOL_SWEEP_MILLISECONDS, run: () => refillPools(deps) },
     {
       name: 'process failed actions again',
@@ -78,6 +88,7 @@ export function startWorker(deps: WorkerDependencies): Worker {
       everyMilliseconds: HOUR_MILLISECONDS,
       run: async () => void (await purgeIdempotentRequests(sql, clock)),
     },
+    { name: 'purge accounts', everyMilliseconds: HOUR_MILLISECONDS, run: () => purgeAccounts(sql, clock) },
   ];
 
   const promptly = repeatJob(fanOutEvents, log);

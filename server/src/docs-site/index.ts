@@ -1,1 +1,2 @@
+export { type Html, html } from './html.ts';
 export { DOCS_PATH, registerDocsSite } from './register-docs-site.ts';
