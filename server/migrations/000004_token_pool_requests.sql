@@ -12,7 +12,8 @@ create table token_pool_requests (
   tokens bigint not null check (tokens between 1 and 9007199254740991),
   reason text,
   status text not null check (status in ('PENDING', 'APPROVED', 'DENIED')),
-  -- Who asked: an API key, a member's account, an admin's account, or the pool whose auto-refill it is.
+  -- Who asked: a member's or an admin's account, who issued the API key (the key itself where an operator did), or the pool whose
+  -- auto-refill it is.
   requested_by_kind text not null check (requested_by_kind in ('API_KEY', 'MEMBER', 'ADMIN', 'AUTO_REFILL')),
   requested_by uuid not null,
   -- What the approvals so far are for; it may differ from what was asked.

@@ -61,11 +61,17 @@ async function assertPool(tx: Tx, { partnerId, environment, poolId }: WantedPool
   }
 }
 
-/** Whom a call's request for tokens comes from. */
-function requesterOf(caller: Caller | undefined): Requester {
-  if (caller?.kind === 'apiKey') return { kind: 'API_KEY', id: caller.apiKeyId };
+/**
+ * Whom a call's request for tokens comes from. Of a key that is whoever issued it, where that is known, so that nobody asks with a key
+ * of their own and approves as an admin.
+ */
+async function requesterOf(tx: Tx, caller: Caller | undefined): Promise<Requester> {
   if (caller?.kind === 'member') return { kind: 'MEMBER', id: caller.accountId };
-  throw new Error(`${caller?.kind ?? 'nobody'} cannot ask for tokens here`);
+  if (caller?.kind !== 'apiKey') throw new Error(`${caller?.kind ?? 'nobody'} cannot ask for tokens here`);
+  const { apiKeyId, tenant } = caller;
+  const [key] = await tx<{ issuedBy: string | null }[]>`
+    select created_by as "issuedBy" from api_keys where partner_id = ${tenant.partnerId} and id = ${apiKeyId}`;
+  return { kind: 'API_KEY', id: key?.issuedBy ?? apiKeyId };
 }
 
 /** `POST token-pools/request`. Throws what `filePoolRequest` throws, and 400 where both a pool and a name are given. */
@@ -86,7 +92,7 @@ export async function requestPool(
     poolName: body.name,
     tokens: body.tokens,
     reason: body.reason,
-    requester: requesterOf(caller),
+    requester: await requesterOf(tx, caller),
   };
   return presentPoolRequest(await filePoolRequest(tx, ids, wanted, now));
 }

@@ -9,7 +9,7 @@ export const SECOND_APPROVAL_ABOVE_TOKENS = 100_000;
 /** In the sandbox, requests up to this approve themselves. */
 export const SANDBOX_SELF_APPROVAL_TOKENS = 1_000_000;
 
-/** Who asks for tokens; `id` is the row id of the key, of the account, or of the pool that refills itself. */
+/** Who asks for tokens; `id` is the row id of the account (of a key: who issued it, else the key), or of the pool that refills itself. */
 export interface Requester {
   kind: TokenPoolRequest['requestedBy'];
   id: string;

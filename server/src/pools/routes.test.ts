@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { publicPoolId, startTestApp, type TestApp } from '../../test/app.ts';
+import { randomIds, rowId } from '../platform/ids.ts';
+import { approvePoolRequest } from './index.ts';
 
 let app: TestApp;
 beforeAll(async () => {
@@ -54,6 +56,16 @@ describe('a partner without tokens', () => {
     expect((await live.signed('GET', POOLS, undefined, { partner })).body.data).toEqual([]);
     const waiting = await live.signed('GET', `${POOLS}/requests?status=PENDING`, undefined, { partner });
     expect(waiting.body.data).toEqual([request.body]);
+    // Whoever issued the key asks, so its issuer does not approve.
+    const issuer = randomIds.uuid();
+    await app.sql`update api_keys set created_by = ${issuer} where partner_id = ${partner.partnerId}`;
+    const own = await live.signed('POST', `${POOLS}/request`, { tokens: 6 }, { partner });
+    const { partnerId, environment } = partner;
+    const which = { partnerId, environment, requestId: rowId('preq', String(own.body.id)) ?? '' };
+    const approved = app.sql.begin((tx) =>
+      approvePoolRequest(tx, randomIds, which, { adminAccountId: issuer }, new Date('2026-11-24T10:00:00.000Z')),
+    );
+    await expect(approved).rejects.toMatchObject({ code: 'SECOND_PERSON_REQUIRED' });
     await live.close();
   });
 });
