@@ -84,6 +84,7 @@ const REFUSED: [string, Variables][] = [
   ['SIR_ALLOW_INSECURE_WEBHOOKS', { ...PRODUCTION, SIR_ALLOW_INSECURE_WEBHOOKS: 'true' }],
   ['SIR_SEED_DEMO', { ...PRODUCTION, SIR_SEED_DEMO: '1' }],
   ['SIR_ROLES', { SIR_ROLES: 'api,cron' }],
+  ['SIR_WEBHOOK_LEASE_SECONDS', { SIR_WEBHOOK_LEASE_SECONDS: '0' }],
   ['SIR_FAILPOINT', { ...PRODUCTION, SIR_FAILPOINT: 'after-lock' }],
   ['LOG_LEVEL', { LOG_LEVEL: 'loud' }],
 ];

@@ -32,6 +32,8 @@ export interface Config {
   outsideIssuer: OutsideIssuer | undefined;
   seedDemo: boolean;
   roles: { readonly api: boolean; readonly worker: boolean };
+  /** For how long what a worker is sending is out of reach of the others: so long it stands still when that worker dies. */
+  webhookLeaseSeconds: number;
   /** Tests only: the moment at which the process kills itself. */
   failpoint: string | undefined;
   logLevel: LogLevel;
@@ -53,6 +55,8 @@ const DEFAULT_PORT = 8080;
 const DEFAULT_MAIL_FROM = 'SIR Giving <no-reply@sirgiving.org>';
 const HIGHEST_PORT = 65_535;
 const HIGHEST_RATE_LIMIT = 1_000_000_000;
+const DEFAULT_LEASE_SECONDS = 60;
+const HIGHEST_LEASE_SECONDS = 3_600;
 
 /** The environment of this process. This file is the only one that reads it. */
 export function processVariables(): Variables {
@@ -88,6 +92,8 @@ export function loadConfig(variables: Variables): Config {
     outsideIssuer: readOutsideIssuer(variables, production),
     seedDemo: readForSandboxOnly(variables, 'SIR_SEED_DEMO', laptop, production),
     roles: readRoles(variables),
+    webhookLeaseSeconds:
+      readInteger(variables, 'SIR_WEBHOOK_LEASE_SECONDS', HIGHEST_LEASE_SECONDS, 1) ?? DEFAULT_LEASE_SECONDS,
     failpoint: readFailpoint(variables, production),
     logLevel: readChoice(variables, 'LOG_LEVEL', LOG_LEVELS, laptop ? 'warn' : 'info'),
   });
@@ -112,11 +118,11 @@ function readChoice<const Choice extends string>(
   return choice;
 }
 
-function readInteger(variables: Variables, name: string, highest: number): number | undefined {
+function readInteger(variables: Variables, name: string, highest: number, lowest = 0): number | undefined {
   const value = read(variables, name);
   if (value === undefined) return undefined;
-  if (!/^\d{1,10}$/.test(value) || Number(value) > highest) {
-    throw new StartupError(`${name} must be a whole number from 0 to ${highest}, not "${value}".`);
+  if (!/^\d{1,10}$/.test(value) || Number(value) > highest || Number(value) < lowest) {
+    throw new StartupError(`${name} must be a whole number from ${lowest} to ${highest}, not "${value}".`);
   }
   return Number(value);
 }

@@ -95,10 +95,11 @@ async function start(config: Config, log: Logger, started: Started, onProgress: 
   const mailOutbox = new MailOutbox(mailing);
   if (delivery.kind === 'smtp') started.push('mail', async () => delivery.close());
   const parts = { clock: systemClock, ids: randomIds, secretBox, log, wakeUp, mailOutbox };
+  const failpoints = new Failpoints(config.failpoint);
   const submissions = new SubmissionQueue({
     ...parts,
     databaseUrl: database.url,
-    failpoints: new Failpoints(config.failpoint),
+    failpoints,
     onCommitted: () => wakeUp.nudge(),
   });
   started.push('submissions', () => submissions.stop());
@@ -113,6 +114,8 @@ async function start(config: Config, log: Logger, started: Started, onProgress: 
       submissions,
       environment,
       allowInsecureLoopback,
+      leaseMilliseconds: config.webhookLeaseSeconds * 1_000,
+      failpoints,
     });
     drains.push(() => worker.stop());
   }
