@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Environment } from '@sirgiving/contract';
-import type { InjectOptions } from 'fastify';
+import type { FastifyInstance, InjectOptions } from 'fastify';
 import { pino } from 'pino';
 import {
   type AccountAccess,
@@ -11,6 +11,7 @@ import {
   createAccountAccess,
   type OutsideIssuer,
 } from '../src/accounts/index.ts';
+import { registerPages } from '../src/pages/index.ts';
 import { answerRoute, type UnprovenRequest } from '../src/platform/answer-request.ts';
 import { ChangeWatch } from '../src/platform/change-watch.ts';
 import { type Clock, systemClock } from '../src/platform/clock.ts';
@@ -55,6 +56,7 @@ export interface AccountAnswer {
 }
 
 export interface AccountApp {
+  app: FastifyInstance;
   sql: Sql;
   database: TestDatabase;
   masterKey: string;
@@ -116,6 +118,7 @@ export async function startAccountApp(options: AccountAppOptions = {}): Promise<
   };
   const errors: unknown[] = [];
   const app = serve(deps, errors);
+  registerPages(app, mailBox);
   await app.ready();
 
   const send = async (injected: InjectOptions): Promise<AccountAnswer> => {
@@ -135,6 +138,7 @@ export async function startAccountApp(options: AccountAppOptions = {}): Promise<
       payload: JSON.stringify(body),
     });
   const self: AccountApp = {
+    app,
     sql,
     database,
     masterKey,
