@@ -94,12 +94,11 @@ async function start(config: Config, log: Logger, started: Started, onProgress: 
   };
   const mailOutbox = new MailOutbox(mailing);
   if (delivery.kind === 'smtp') started.push('mail', async () => delivery.close());
-  const parts = { clock: systemClock, ids: randomIds, secretBox, log, wakeUp, mailOutbox };
   const failpoints = new Failpoints(config.failpoint);
+  const parts = { clock: systemClock, ids: randomIds, secretBox, log, wakeUp, mailOutbox, failpoints };
   const submissions = new SubmissionQueue({
     ...parts,
     databaseUrl: database.url,
-    failpoints,
     onCommitted: () => wakeUp.nudge(),
   });
   started.push('submissions', () => submissions.stop());
@@ -115,7 +114,6 @@ async function start(config: Config, log: Logger, started: Started, onProgress: 
       environment,
       allowInsecureLoopback,
       leaseMilliseconds: config.webhookLeaseSeconds * 1_000,
-      failpoints,
     });
     drains.push(() => worker.stop());
   }
