@@ -3,7 +3,6 @@ import { afterAll, beforeAll, test } from 'vitest';
 import { setKeyActive, setKeyAllowList, setKeyExpiry } from '../../src/partners/change-key.ts';
 import { createKey, revokeKey, signedBy } from '../../src/partners/index.ts';
 import type { KeyReference } from '../../src/partners/revoke-key.ts';
-import { setPartnerStatus } from '../../src/partners/set-partner-status.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import type { Tx } from '../../src/platform/db.ts';
 import { randomIds } from '../../src/platform/ids.ts';
@@ -41,8 +40,7 @@ test('that work no more, belong elsewhere or may not do this are refused', async
   const expired = await anotherKey(partner, (tx, key) => setKeyExpiry(tx, key, now));
   const elsewhere = await anotherKey(partner, (tx, key) => setKeyAllowList(tx, key, ['203.0.113.0/24']));
   const production = await t.newPartner({ environment: 'production' });
-  const suspended = await t.newPartner();
-  await t.sql.begin((tx) => setPartnerStatus(tx, suspended.partnerId, 'SUSPENDED'));
+  const suspended = await t.newPartner({ status: 'SUSPENDED' });
   const unknown = { ...partner, keys: { ...partner.keys, secretKey: `sk_test_${'0'.repeat(64)}` } };
   await expectRefusals(
     t,

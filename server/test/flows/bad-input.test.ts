@@ -33,6 +33,8 @@ beforeAll(async () => {
 });
 afterAll(() => t.close());
 
+/** The routes that are tried here. */
+const routes = () => t.table.filter(takesKeys);
 const writes = ({ good }: Attempt) => good.method !== 'GET';
 const takesBody = ({ good }: Attempt) => good.body !== undefined;
 
@@ -47,7 +49,7 @@ const withBodies =
 test('every route has a good request to begin with: these tests cover a new one by themselves', async () => {
   const partner = await t.newPartner();
   const existing = await makeExisting(t, partner);
-  const attempts = t.table.filter(takesKeys).map((route) => attemptOf(t, partner, existing, route));
+  const attempts = routes().map((route) => attemptOf(t, partner, existing, route));
   attempts.sort((a, b) => Number(a.good.method === 'DELETE') - Number(b.good.method === 'DELETE'));
   for (const { good, signed } of attempts) {
     const { status, text } = await signed();
@@ -153,7 +155,7 @@ describe('a body that looks odd and is right', () => {
     return attemptOf(t, partner, await makeExisting(t, partner), route);
   };
   const documented = () =>
-    t.table
+    routes()
       .filter(([, , , endpoint]) => endpoint.ignoresUnknownFields === true && endpoint.body !== undefined)
       .map(([method, path]) => `${method} ${path}`);
 
@@ -267,7 +269,7 @@ describe('a content type', () => {
 test('a method that a path does not have is refused, and those that it has are told', async () => {
   const partner = await t.newPartner();
   const existing = await makeExisting(t, partner);
-  const paths = new Map(t.table.map((route) => [goodRequest(route, existing).path, goodRequest(route, existing)]));
+  const paths = new Map(routes().map((route) => [goodRequest(route, existing).path, goodRequest(route, existing)]));
   const before = await tableContents(t.sql);
   for (const path of paths.keys()) {
     const own = t.table.filter(([, pattern]) => fits(pattern, path)).map(([method]) => method);
@@ -333,7 +335,7 @@ describe('an id', () => {
     const things = await makeExisting(t, partner);
     await moveToProduction(partner);
     const before = await tableContents(t.sql);
-    for (const route of t.table.filter(([, , , endpoint]) => endpoint.params !== undefined)) {
+    for (const route of routes().filter(([, , , endpoint]) => endpoint.params !== undefined)) {
       const { good, signed } = attemptOf(t, partner, things, route);
       expect((await signed()).body, `${good.method} ${good.path}`).toMatchObject({ status: 404, code: 'NOT_FOUND' });
     }
@@ -377,7 +379,7 @@ describe('an id', () => {
     const stranger = await makeExisting(t, await t.newPartner());
     const partner = await t.newPartner();
     const theirs = Object.values(stranger).filter((id) => id.includes('_0'));
-    const lists = t.table.filter(([method, , , { query }]) => method === 'GET' && partsOf(query).properties?.limit);
+    const lists = routes().filter(([method, , , { query }]) => method === 'GET' && partsOf(query).properties?.limit);
     const existing = await makeExisting(t, partner);
     for (const route of lists) {
       const { good, signed } = attemptOf(t, partner, existing, route);

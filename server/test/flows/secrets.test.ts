@@ -110,7 +110,7 @@ describe('a planted leak is found', () => {
         await tx`update webhook_endpoints set ${tx({ [column]: value })} where url = 'x'`;
       });
       const leaks = leaksIn(await dumpOf(sql), { secret });
-      await sql`delete from webhook_endpoints where url = 'x' or url = ${String(value)}`;
+      await sql`delete from webhook_endpoints where url = 'x'`;
       return leaks;
     };
     expect(await plant('description', `see ${secret}`)).toContain('secret as it is');

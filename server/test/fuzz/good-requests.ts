@@ -1,7 +1,7 @@
 import type { TSchema } from 'typebox';
 import { systemClock } from '../../src/platform/clock.ts';
 import type { Endpoint } from '../../src/platform/endpoint.ts';
-import type { Route } from '../../src/server.ts';
+import type { Route } from '../../src/route.ts';
 import { publicPoolId, type TestApp, type TestPartner } from '../app.ts';
 
 /** A request that its route answers with success, as long as it is sent only once. */

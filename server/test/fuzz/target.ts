@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import type { InjectOptions } from 'fastify';
 import { setKeyAllowList, setKeyExpiry } from '../../src/partners/change-key.ts';
 import { createKey, revokeKey } from '../../src/partners/index.ts';
-import { setPartnerStatus } from '../../src/partners/set-partner-status.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { randomIds } from '../../src/platform/ids.ts';
 import { type Answer, signedRequest, startTestApp, type TestApp, type TestPartner } from '../app.ts';
@@ -152,12 +151,11 @@ async function makeCallers(app: TestApp) {
     return { ...partner, keys: await sql.begin((tx) => createKey(tx, randomIds, secretBox, wanted)) };
   };
   const [revoked, expired, otherAddress] = [await newKey(), await newKey(), await newKey()];
-  const suspended = await app.newPartner({ poolTokens: 0 });
+  const suspended = await app.newPartner({ poolTokens: 0, status: 'SUSPENDED' });
   await sql.begin(async (tx) => {
     await revokeKey(tx, { partnerId, keyId: revoked.keys.id }, now);
     await setKeyExpiry(tx, { partnerId, keyId: expired.keys.id }, now);
     await setKeyAllowList(tx, { partnerId, keyId: otherAddress.keys.id }, ['203.0.113.0/24']);
-    await setPartnerStatus(tx, suspended.partnerId, 'SUSPENDED');
   });
   const madeUp = { ...partner.keys, secretKey: `sk_test_${randomBytes(32).toString('hex')}` };
   return {

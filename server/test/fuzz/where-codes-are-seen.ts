@@ -107,8 +107,8 @@ export const DIRECTED_TESTS: Partial<Record<ErrorCode, DirectedTest>> = {
   },
   UNAVAILABLE: { file: 'server/test/faults/database-faults.test.ts', title: 'PostgreSQL hung by SIGSTOP' },
   OVERLOADED: {
-    file: 'server/test/flows/error-codes.test.ts',
-    title: 'a full queue refuses what comes on top, takes what waits, and serves again',
+    file: 'server/test/faults/database-faults.test.ts',
+    title: 'a full queue: 503 OVERLOADED, also for other partners, and good again afterwards',
   },
   OUTCOME_UNKNOWN: {
     file: 'server/test/faults/database-faults.test.ts',
