@@ -41,12 +41,14 @@ export interface Running {
   environment: string;
   /** Undefined where only background work is done. */
   baseUrl?: string | undefined;
+  /** Undefined where mails are sent, or cannot be. */
+  mailsUrl?: string | undefined;
   /** Undefined where no demo partner was made. */
   credentialsPath?: string | undefined;
 }
 
 /** The few lines that are printed once everything runs. */
-export function banner({ environment, baseUrl, credentialsPath }: Running): string {
+export function banner({ environment, baseUrl, mailsUrl, credentialsPath }: Running): string {
   if (baseUrl === undefined) return `SIR Giving (${environment}) works in the background.\n`;
   const lines = [
     '',
@@ -55,6 +57,7 @@ export function banner({ environment, baseUrl, credentialsPath }: Running): stri
     `  API          ${baseUrl}/v1/partner`,
     `  Docs         ${baseUrl}/partner-api`,
   ];
+  if (mailsUrl !== undefined) lines.push(`  Mails        ${mailsUrl}`);
   if (credentialsPath === undefined) return `${lines.join('\n')}\n\n`;
   lines.push(
     `  Credentials  ${credentialsPath}`,

@@ -105,3 +105,49 @@ function messageOf(work: () => unknown): string {
   }
   throw new Error('nothing was refused');
 }
+
+test('mail, the public address and the outside issuer are read, and nothing of them is needed', () => {
+  expect(loadConfig({})).toMatchObject({
+    smtpUrl: undefined,
+    mailFrom: 'SIR Giving <no-reply@sirgiving.org>',
+    publicUrl: undefined,
+    outsideIssuer: undefined,
+  });
+  const variables = {
+    SMTP_URL: 'smtps://user:secret@mail.example.org',
+    SIR_MAIL_FROM: 'Ada <ada@example.org>',
+    SIR_PUBLIC_URL: 'https://api.example.org/',
+    SIR_JWT_ISSUER: 'https://app.example.org',
+    SIR_JWT_AUDIENCE: 'partner-api',
+    SIR_JWKS_URL: 'https://app.example.org/jwks.json',
+  };
+  expect(loadConfig(variables)).toMatchObject({
+    smtpUrl: variables.SMTP_URL,
+    mailFrom: variables.SIR_MAIL_FROM,
+    publicUrl: 'https://api.example.org',
+    outsideIssuer: {
+      issuer: variables.SIR_JWT_ISSUER,
+      audience: variables.SIR_JWT_AUDIENCE,
+      jwksUrl: variables.SIR_JWKS_URL,
+    },
+  });
+});
+
+test.each<[Variables, RegExp]>([
+  [{ SMTP_URL: 'https://user:hunter2@mail.example.org' }, /^SMTP_URL must look like smtps:\/\/[^.]+\.example\.org\.$/],
+  [{ SMTP_URL: 'hunter2' }, /^SMTP_URL must look like/],
+  [{ SIR_MAIL_FROM: 'nobody' }, /^SIR_MAIL_FROM must look like/],
+  [{ SIR_MAIL_FROM: 'Ada <ada@example.org>, eve@example.org' }, /^SIR_MAIL_FROM must look like/],
+  [{ SIR_PUBLIC_URL: 'https://api.example.org/path' }, /^SIR_PUBLIC_URL must look like/],
+  [{ ...OWN_DATABASE, SIR_ENVIRONMENT: 'production', SIR_PUBLIC_URL: 'http://api.example.org' }, /^SIR_PUBLIC_URL/],
+  [
+    { SIR_JWT_ISSUER: 'https://app.example.org' },
+    /^SIR_JWT_ISSUER, SIR_JWT_AUDIENCE and SIR_JWKS_URL must be set together\.$/,
+  ],
+  [
+    { SIR_JWT_ISSUER: 'a', SIR_JWT_AUDIENCE: 'b', SIR_JWKS_URL: 'https://user:hunter2@app.example.org/' },
+    /^SIR_JWKS_URL must be an https address/,
+  ],
+])('%o is refused in one sentence', (variables, sentence) => {
+  expect(() => loadConfig(variables)).toThrow(sentence);
+});

@@ -210,7 +210,7 @@ function readOutsideIssuer(variables: Variables, production: boolean): OutsideIs
     throw new StartupError('SIR_JWT_ISSUER, SIR_JWT_AUDIENCE and SIR_JWKS_URL must be set together.');
   }
   if (!isWebAddress(jwksUrl, production)) {
-    throw new StartupError(`SIR_JWKS_URL must be an https address, not "${jwksUrl}".`);
+    throw new StartupError('SIR_JWKS_URL must be an https address without a user name.');
   }
   return Object.freeze({ issuer, audience, jwksUrl });
 }

@@ -7,6 +7,7 @@ import { banner, type Progress, showProgress } from './announce.ts';
 import { type Config, loadConfig, processVariables } from './config.ts';
 import { keepDemoCredentials } from './demo-credentials.ts';
 import { openDatabase, takeDataFolder } from './open-database.ts';
+import { DEV_MAIL_PATH } from './pages/index.ts';
 import { ChangeWatch } from './platform/change-watch.ts';
 import { systemClock } from './platform/clock.ts';
 import { readChangeCounter } from './platform/credential-changes.ts';
@@ -132,7 +133,8 @@ async function start(config: Config, log: Logger, started: Started, onProgress: 
   await app.listen({ host: config.host, port }).catch((error: unknown) => {
     throw portError(config, error);
   });
-  return banner({ environment: config.environment, baseUrl, credentialsPath });
+  const mailsUrl = mailBox === undefined ? undefined : `${ownUrl}${DEV_MAIL_PATH}`;
+  return banner({ environment: config.environment, baseUrl, mailsUrl, credentialsPath });
 }
 
 /** Looked for before anything is started: PostgreSQL need not be brought up to find out that the port is taken. */

@@ -22,7 +22,6 @@ import { buildHttpServer } from '../src/platform/http-server.ts';
 import { randomIds } from '../src/platform/ids.ts';
 import { MailBox, type MailDelivery } from '../src/platform/mail.ts';
 import { MailOutbox } from '../src/platform/mail-outbox.ts';
-import { problem } from '../src/platform/problem-json.ts';
 import { createSecretBox } from '../src/platform/secret-box.ts';
 import { createTestDatabase, type TestDatabase } from './test-database.ts';
 
@@ -183,34 +182,29 @@ export function randomAddress(): string {
   return `10.${randomBytes(3).join('.')}`;
 }
 
-type Table = readonly [
-  method: 'GET' | 'POST',
-  path: string,
-  audience: 'partner' | 'admin' | undefined,
-  endpoint: Endpoint,
-][];
+type Line = readonly [method: 'GET' | 'POST', path: string, scope: 'anyone' | 'account', endpoint: Endpoint];
 
-function tableOf(deps: AccountDependencies): Table {
+function tableOf(deps: AccountDependencies): readonly Line[] {
   const partner = accountEndpoints(deps);
   const admin = adminAccountEndpoints(deps);
   return [
-    ['POST', '/v1/partner/auth/register', undefined, partner.byAnyone.register],
-    ['POST', '/v1/partner/auth/verify-email', undefined, partner.byAnyone.verifyEmail],
-    ['POST', '/v1/partner/auth/login', undefined, partner.byAnyone.logIn],
-    ['POST', '/v1/partner/auth/refresh', undefined, partner.byAnyone.refresh],
-    ['POST', '/v1/partner/auth/logout', undefined, partner.byAnyone.logOut],
-    ['POST', '/v1/partner/auth/forgot-password', undefined, partner.byAnyone.forgotPassword],
-    ['POST', '/v1/partner/auth/reset-password', undefined, partner.byAnyone.resetPassword],
-    ['GET', '/v1/partner/auth/me', 'partner', partner.bySignedIn.me],
-    ['POST', '/v1/partner/auth/change-password', 'partner', partner.bySignedIn.changePassword],
-    ['POST', '/v1/partner/auth/totp', 'partner', partner.bySignedIn.enrolTotp],
-    ['POST', '/v1/partner/auth/totp/confirm', 'partner', partner.bySignedIn.confirmTotp],
-    ['POST', '/v1/partner/auth/totp/disable', 'partner', partner.bySignedIn.disableTotp],
-    ['POST', '/v1/partner/auth/totp/prove', 'partner', partner.bySignedIn.proveOtp],
-    ['POST', '/v1/admin/auth/login', undefined, admin.byAnyone.logIn],
-    ['POST', '/v1/admin/auth/refresh', undefined, admin.byAnyone.refresh],
-    ['POST', '/v1/admin/auth/logout', undefined, admin.byAnyone.logOut],
-    ['GET', '/v1/admin/auth/me', 'admin', admin.bySignedIn.me],
+    ['POST', '/v1/partner/auth/register', 'anyone', partner.byAnyone.register],
+    ['POST', '/v1/partner/auth/verify-email', 'anyone', partner.byAnyone.verifyEmail],
+    ['POST', '/v1/partner/auth/login', 'anyone', partner.byAnyone.logIn],
+    ['POST', '/v1/partner/auth/refresh', 'anyone', partner.byAnyone.refresh],
+    ['POST', '/v1/partner/auth/logout', 'anyone', partner.byAnyone.logOut],
+    ['POST', '/v1/partner/auth/forgot-password', 'anyone', partner.byAnyone.forgotPassword],
+    ['POST', '/v1/partner/auth/reset-password', 'anyone', partner.byAnyone.resetPassword],
+    ['GET', '/v1/partner/auth/me', 'account', partner.bySignedIn.me],
+    ['POST', '/v1/partner/auth/change-password', 'account', partner.bySignedIn.changePassword],
+    ['POST', '/v1/partner/auth/totp', 'account', partner.bySignedIn.enrolTotp],
+    ['POST', '/v1/partner/auth/totp/confirm', 'account', partner.bySignedIn.confirmTotp],
+    ['POST', '/v1/partner/auth/totp/disable', 'account', partner.bySignedIn.disableTotp],
+    ['POST', '/v1/partner/auth/totp/prove', 'account', partner.bySignedIn.proveOtp],
+    ['POST', '/v1/admin/auth/login', 'anyone', admin.byAnyone.logIn],
+    ['POST', '/v1/admin/auth/refresh', 'anyone', admin.byAnyone.refresh],
+    ['POST', '/v1/admin/auth/logout', 'anyone', admin.byAnyone.logOut],
+    ['GET', '/v1/admin/auth/me', 'account', admin.bySignedIn.me],
   ];
 }
 
@@ -231,20 +225,15 @@ function serve(deps: AccountDependencies, errors: unknown[]) {
     afterReplay: () => {},
     isStopping,
   };
-  for (const [method, path, audience, endpoint] of tableOf(deps)) {
-    const authenticate =
-      audience === undefined
-        ? undefined
-        : async ({ headers }: UnprovenRequest) => {
-            const caller = await deps.access.verifyAccessToken((headers.authorization ?? '').replace(/^Bearer /, ''));
-            if (caller.audience !== audience) throw problem('INVALID_ACCESS_TOKEN', 'for somebody else');
-            return caller;
-          };
+  const authenticate = ({ headers }: UnprovenRequest) =>
+    deps.access.verifyAccessToken((headers.authorization ?? '').replace(/^Bearer /, ''));
+  for (const [method, path, scope, endpoint] of tableOf(deps)) {
+    const proof = scope === 'anyone' ? undefined : authenticate;
     app.route({
       method,
       url: path,
-      config: { scope: audience === undefined ? 'anyone' : 'account' },
-      handler: answerRoute(answering, { method, path, endpoint, authenticate }),
+      config: { scope },
+      handler: answerRoute(answering, { method, path, endpoint, authenticate: proof }),
     });
   }
   return app;

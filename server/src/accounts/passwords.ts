@@ -7,8 +7,8 @@ const PASSES = 2;
 const LANES = 1;
 /** So that log-ins never take more than two cores and 38 MiB of a process that serves other requests too. */
 const AT_ONCE = 2;
-/** Some second of work. */
-const MAX_WAITING = 200;
+/** Half a second of work on an idle machine. */
+const MAX_WAITING = 100;
 const MIN_DIFFERENT_CHARACTERS = 5;
 
 /** The hash of a password that nobody has: compared with where there is no account, which takes as long. */

@@ -50,29 +50,26 @@ const partsOf = (deps: AccountDependencies): Parts => ({
   tokens: createSessionTokens(deps.secretBox, deps.clock),
 });
 
-/** Endpoints of `/v1/partner/auth`: scope `public` for those of `byAnyone`, `account` for those of `bySignedIn`. */
+/** Endpoints of `/v1/partner/auth`: scope `anyone` for those of `byAnyone`, `account` for those of `bySignedIn`. */
 export function accountEndpoints(deps: AccountDependencies) {
   const parts = partsOf(deps);
   return {
     byAnyone: { ...sessionEndpoints(parts, 'partner'), ...mailEndpoints(parts) },
-    bySignedIn: {
-      me: meEndpoint(parts),
-      changePassword: changePasswordEndpoint(parts),
-      ...totpEndpoints(parts, 'partner'),
-    },
+    bySignedIn: signedInEndpoints(parts, 'partner'),
   };
 }
 
 /** The same for `/v1/admin/auth`: sessions of the audience `admin`, for accounts that are admins. */
 export function adminAccountEndpoints(deps: AccountDependencies) {
   const parts = partsOf(deps);
+  return { byAnyone: sessionEndpoints(parts, 'admin'), bySignedIn: signedInEndpoints(parts, 'admin') };
+}
+
+function signedInEndpoints(parts: Parts, audience: Audience) {
   return {
-    byAnyone: sessionEndpoints(parts, 'admin'),
-    bySignedIn: {
-      me: meEndpoint(parts),
-      changePassword: changePasswordEndpoint(parts),
-      ...totpEndpoints(parts, 'admin'),
-    },
+    me: meEndpoint(parts, audience),
+    changePassword: changePasswordEndpoint(parts, audience),
+    ...totpEndpoints(parts, audience),
   };
 }
 
@@ -194,7 +191,7 @@ function mailEndpoints({ deps, keys }: Parts) {
   return { register, verifyEmail: verify, forgotPassword: forgot, resetPassword: reset };
 }
 
-function meEndpoint({ deps }: Parts) {
+function meEndpoint({ deps }: Parts, audience: Audience) {
   return endpoint(
     {
       summary: 'Read your account',
@@ -204,7 +201,7 @@ function meEndpoint({ deps }: Parts) {
       errors: [],
     },
     async (call) => {
-      const account = await findAccount(deps.sql, signedIn(call).accountId);
+      const account = await findAccount(deps.sql, signedIn(call, audience).accountId);
       // Deleted a moment ago: linked to another one.
       if (account === undefined) throw problem('INVALID_ACCESS_TOKEN', 'This account is no more. Log in again.');
       return presentOverview(deps, account);
@@ -212,7 +209,7 @@ function meEndpoint({ deps }: Parts) {
   );
 }
 
-function changePasswordEndpoint({ deps, keys }: Parts) {
+function changePasswordEndpoint({ deps, keys }: Parts, audience: Audience) {
   return endpoint(
     {
       summary: 'Change your password',
@@ -221,7 +218,7 @@ function changePasswordEndpoint({ deps, keys }: Parts) {
       status: 204,
       errors: ['INVALID_CREDENTIALS', 'TOO_MANY_ATTEMPTS', 'OVERLOADED'],
     },
-    async (call) => changePassword(deps, keys, signedIn(call), call.body, call.now),
+    async (call) => changePassword(deps, keys, signedIn(call, audience), call.body, call.now),
   );
 }
 
@@ -235,7 +232,7 @@ function totpEndpoints({ deps, keys, tokens }: Parts, audience: Audience) {
       answer: TotpEnrolment,
       errors: ['INVALID_CREDENTIALS', 'TOTP_ALREADY_ENABLED', 'TOO_MANY_ATTEMPTS'],
     },
-    async (call) => enrolTotp(deps, keys, signedIn(call), call.body.password, call.now),
+    async (call) => enrolTotp(deps, keys, signedIn(call, audience), call.body.password, call.now),
   );
   const confirm = endpoint(
     {
@@ -245,7 +242,9 @@ function totpEndpoints({ deps, keys, tokens }: Parts, audience: Audience) {
       answer: TotpConfirmed,
       errors: ['INVALID_OTP', 'TOTP_ALREADY_ENABLED', 'TOTP_NOT_ENABLED', 'TOO_MANY_ATTEMPTS'],
     },
-    async (call) => ({ recoveryCodes: await confirmTotp(deps, keys, signedIn(call), call.body.otp, call.now) }),
+    async (call) => ({
+      recoveryCodes: await confirmTotp(deps, keys, signedIn(call, audience), call.body.otp, call.now),
+    }),
   );
   const disable = endpoint(
     {
@@ -254,7 +253,7 @@ function totpEndpoints({ deps, keys, tokens }: Parts, audience: Audience) {
       status: 204,
       errors: ['INVALID_CREDENTIALS', 'INVALID_OTP', 'TOTP_NOT_ENABLED', 'TOO_MANY_ATTEMPTS'],
     },
-    async (call) => disableTotp(deps, keys, signedIn(call), call.body, call.now),
+    async (call) => disableTotp(deps, keys, signedIn(call, audience), call.body, call.now),
   );
   const prove = endpoint(
     {
@@ -266,7 +265,7 @@ function totpEndpoints({ deps, keys, tokens }: Parts, audience: Audience) {
       errors: ['INVALID_OTP', 'TOTP_NOT_ENABLED', 'TOO_MANY_ATTEMPTS'],
     },
     async (call) => {
-      const session = await proveOtp(deps, keys, signedIn(call), call.body.otp, call.now);
+      const session = await proveOtp(deps, keys, signedIn(call, audience), call.body.otp, call.now);
       return presentAccess(tokens, session, call.now);
     },
   );

@@ -5,13 +5,19 @@ import type { AccountDependencies } from './account-dependencies.ts';
 import { type AttemptKeys, requireAttempt, returnAttempt } from './attempts.ts';
 import { isPassword } from './passwords.ts';
 import { type AccountRow, findAccount } from './queries.ts';
+import type { Audience } from './session.ts';
+import { invalidToken } from './verify-access-token.ts';
 
 /** The person who calls, on routes that ask for an access token. */
 export type SignedIn = AccountCaller;
 
-/** Who has called. Throws Error on a route that does not ask for an access token: that is a mistake in the table of routes. */
-export function signedIn({ caller }: Pick<Call, 'caller'>): SignedIn {
+/**
+ * Who has called. Throws 401 INVALID_ACCESS_TOKEN for a token of the other audience, and Error on a route that does not ask for an
+ * access token: that is a mistake in the table of routes.
+ */
+export function signedIn({ caller }: Pick<Call, 'caller'>, audience: Audience): SignedIn {
   if (caller?.kind !== 'account') throw new Error('this endpoint needs a scope that asks for an access token');
+  if (caller.audience !== audience) throw invalidToken();
   return caller;
 }
 
