@@ -187,10 +187,9 @@ create table actions (
   environment text not null,
   source text collate "C" not null check (source in ('api', 'donation')),
   idempotency_key text collate "C" not null,
-  -- SHA-256 over the canonical body, and salted hashes per leaf that name the paths in which a retry differs.
+  -- SHA-256 over the canonical body, and hashes per leaf, salted with the id, that name the paths in which a retry differs.
   fingerprint_version smallint not null,
   fingerprint bytea not null,
-  fingerprint_salt bytea not null,
   fingerprint_leaves json not null,
   status text not null check (status in ('COMPLETED', 'FAILED', 'PARTIALLY_REVERSED', 'REVERSED')),
   failure_code text,

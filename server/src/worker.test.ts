@@ -180,7 +180,7 @@ test('a pool at its floor is refilled, and what failed for want of tokens is rew
   const queue = openQueue(database);
   const stakeholders = [{ stakeholderTypeCode: 'CUSTOMER', partnerUserId: 'jane' }];
   const body = { idempotencyKey: 'waits', actionType: 'PURCHASE', amount: 50, currency: 'USD', stakeholders };
-  const { result } = await queue.submit(submissionOf(tenant, 'api', body));
+  const { result } = await queue.submit(submissionOf(tenant, 'api', body, randomIds));
   expect(result.kind).toBe('problem');
   const worker = start(deaf, 'sandbox', queue);
   await until(async () => {

@@ -2,7 +2,7 @@ import type { Book, LockedPool } from '../ledger/index.ts';
 import type { Ids } from '../platform/ids.ts';
 import { type Problem, problem } from '../platform/problem-json.ts';
 import { decimalText } from '../platform/strict-json.ts';
-import { evaluate } from '../rewards/index.ts';
+import { type Evaluation, evaluate } from '../rewards/index.ts';
 import type { KnownUser } from '../users/index.ts';
 import type { StoredDistribution } from './stored-action.ts';
 import type { Submission } from './submission.ts';
@@ -67,6 +67,17 @@ function prohibitionOf(item: BoardItem, pool: LockedPool | undefined, now: Date)
   if (pool?.restrictions.actionTypes?.includes(actionType) !== false) return undefined;
   return problem('ACTION_TYPE_NOT_ALLOWED', `The token pool does not reward actions of type ${actionType}.`, {
     errors: [{ path: '/actionType', message: 'is not among the types that the token pool rewards' }],
+  });
+}
+
+/** Without a pool that is what stands in the way; no row is kept of it, since a FAILED one names its users and this one has none. */
+function unknownUser(submission: Submission, index: number, evaluation: Evaluation): Problem {
+  if (evaluation.outcome === 'failed' && evaluation.code === 'NO_ACTIVE_POOL') {
+    return problem('NO_ACTIVE_POOL', 'There is no active token pool in this environment.');
+  }
+  const externalUserId = submission.stakeholders[index]?.externalUserId;
+  return problem('USER_NOT_FOUND', `There is no user ${externalUserId}, and autoCreateUsers is false.`, {
+    errors: [{ path: `/stakeholders/${index}/partnerUserId`, message: 'no such user' }],
   });
 }
 
@@ -141,20 +152,14 @@ export function decideSubmissions(
       ? undefined
       : submission.stakeholders.findIndex((s) => !directory.has(submission, s.externalUserId));
     if (unknown !== undefined && unknown >= 0) {
-      const { externalUserId } = submission.stakeholders[unknown] ?? { externalUserId: '' };
-      refuse(
-        item,
-        problem('USER_NOT_FOUND', `There is no user ${externalUserId}, and autoCreateUsers is false.`, {
-          errors: [{ path: `/stakeholders/${unknown}/partnerUserId`, message: 'no such user' }],
-        }),
-      );
+      refuse(item, unknownUser(submission, unknown, evaluation));
       continue;
     }
     const users = directory.refsOf(submission, ids);
     const rewarded = evaluation.outcome === 'rewarded';
     if (pool !== undefined && rewarded) balances.set(pool.id, balance - evaluation.tokens);
     item.decision = {
-      actionId: item.existing?.id ?? ids.uuid(),
+      actionId: item.existing?.id ?? submission.actionId,
       retryOf: item.existing,
       evaluation,
       trace,

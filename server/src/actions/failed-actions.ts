@@ -7,8 +7,6 @@ interface FailedAction {
   id: string;
   idempotencyKey: string;
   fingerprint: Buffer;
-  fingerprintSalt: Buffer;
-  fingerprintLeaves: string;
   actionType: string;
   amount: string | null;
   currency: string | null;
@@ -36,8 +34,7 @@ export async function readFailedActions(
   { afterActionId, notBefore, limit }: { afterActionId: string | null; notBefore: Date; limit: number },
 ): Promise<FailedActions> {
   const rows = await sql<FailedAction[]>`
-    select a.id, a.idempotency_key as "idempotencyKey", a.fingerprint,
-      a.fingerprint_salt as "fingerprintSalt", a.fingerprint_leaves::text as "fingerprintLeaves", a.action_type as "actionType",
+    select a.id, a.idempotency_key as "idempotencyKey", a.fingerprint, a.action_type as "actionType",
       trim_scale(a.amount)::text as amount, a.currency, trim_scale(a.quantity)::text as quantity, a.unit,
       a.occurred_at as "occurredAt", a.campaign_id as "campaignId", a.metadata,
       (
@@ -57,7 +54,10 @@ export async function readFailedActions(
   return { submissions, lastId: rows.at(-1)?.id };
 }
 
-function submissionOfRow(tenant: Tenant, { id: _id, stakeholders, ...facts }: FailedAction): Submission | undefined {
+function submissionOfRow(
+  tenant: Tenant,
+  { id: actionId, stakeholders, ...facts }: FailedAction,
+): Submission | undefined {
   const known = stakeholders.flatMap(({ stakeholderTypeCode, externalUserId }) =>
     externalUserId === null
       ? []
@@ -65,5 +65,6 @@ function submissionOfRow(tenant: Tenant, { id: _id, stakeholders, ...facts }: Fa
   );
   if (known.length !== stakeholders.length) return undefined;
   // The stored fingerprint is what the key compares, so the leaves that it was made of are not needed.
-  return { ...tenant, ...facts, source: 'api', leaves: [], stakeholders: known, autoCreateUsers: true };
+  const noLeaves = { leaves: () => [], fingerprintLeaves: '{}' };
+  return { ...tenant, ...facts, ...noLeaves, actionId, source: 'api', stakeholders: known, autoCreateUsers: true };
 }

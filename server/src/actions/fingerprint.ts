@@ -3,7 +3,6 @@ import type { SubmitAction } from '@sirgiving/contract';
 import { decimalText } from '../platform/strict-json.ts';
 
 export const FINGERPRINT_VERSION = 1;
-export const FINGERPRINT_SALT_BYTES = 8;
 
 /** A leaf of the canonical body: where it stands (JSON Pointer) and its canonical JSON text. */
 export type Leaf = readonly [path: string, text: string];
@@ -66,17 +65,16 @@ export function fingerprintOf(leaves: readonly Leaf[]): Buffer {
  * A short salted hash per leaf, stored so that a later request with the same key and another body can be told which paths differ,
  * without keeping the personal data itself. Those of an erased person's fields can be deleted by path.
  */
-export function saltedLeafHashes(leaves: readonly Leaf[], salt: Uint8Array): Record<string, string> {
-  const prefix = Buffer.from(salt).toString('hex');
+export function saltedLeafHashes(leaves: readonly Leaf[], salt: string): Record<string, string> {
   const hashes: Record<string, string> = {};
   for (const [path, value] of leaves) {
-    hashes[path] = hash('sha256', `${prefix}${path}=${value}`).slice(0, LEAF_HASH_CHARACTERS);
+    hashes[path] = hash('sha256', `${salt}${path}=${value}`).slice(0, LEAF_HASH_CHARACTERS);
   }
   return hashes;
 }
 
 /** The paths at which a body differs from the one that was stored, sorted; a path that only one of them has differs too. */
-export function differingPaths(leaves: readonly Leaf[], stored: Record<string, string>, salt: Uint8Array): string[] {
+export function differingPaths(leaves: readonly Leaf[], stored: Record<string, string>, salt: string): string[] {
   const now = saltedLeafHashes(leaves, salt);
   const paths = new Set([...Object.keys(now), ...Object.keys(stored)]);
   return [...paths].filter((path) => now[path] !== stored[path]).sort();

@@ -16,7 +16,7 @@ export async function previewAction(
   body: SubmitAction,
   now: Date,
 ): Promise<ActionPreview> {
-  const submission = submissionOf({ partnerId: tenant.partnerId, environment: tenant.environment }, 'api', body);
+  const submission = submissionOf({ partnerId: tenant.partnerId, environment: tenant.environment }, 'api', body, ids);
   const book = emptyBook();
   const wanted = submission.stakeholders.map(({ externalUserId }) => ({ ...tenant, externalUserId }));
   const [found, users] = await Promise.all([

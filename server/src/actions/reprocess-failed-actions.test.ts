@@ -27,7 +27,7 @@ afterAll(async () => {
 const submit = async (tenant: Tenant, key: string, amount: number) => {
   const stakeholders = [{ stakeholderTypeCode: 'CUSTOMER', partnerUserId: 'jane', userEmail: 'jane@example.com' }];
   const body = { idempotencyKey: key, actionType: 'PURCHASE', amount, currency: 'USD', stakeholders };
-  const { result } = await queue.submit(submissionOf(tenant, 'api', body));
+  const { result } = await queue.submit(submissionOf(tenant, 'api', body, randomIds));
   return result.kind === 'completed' ? { replayed: result.replayed, answer: result.answer } : result.problem.code;
 };
 const fund = (tenant: Tenant, poolId: string, tokens: number) =>

@@ -67,7 +67,7 @@ function assertNoFaults(body: SubmitAction): void {
   if (errors.length > 0) throw problem('INVALID_REQUEST', 'The body does not fit the schema.', { errors });
 }
 
-function submitEndpoint({ submissions }: ActionDependencies) {
+function submitEndpoint({ submissions, ids }: ActionDependencies) {
   return endpoint(
     {
       summary: 'Submit an action',
@@ -83,7 +83,7 @@ function submitEndpoint({ submissions }: ActionDependencies) {
     },
     async ({ tenant, body, setHeader }) => {
       assertNoFaults(body);
-      const { result, waitedMilliseconds } = await submissions.submit(submissionOf(tenant, 'api', body));
+      const { result, waitedMilliseconds } = await submissions.submit(submissionOf(tenant, 'api', body, ids));
       setHeader('Server-Timing', `queue;dur=${waitedMilliseconds.toFixed(1)}`);
       if (result.kind === 'problem') throw result.problem;
       if (result.replayed) setHeader('Idempotent-Replayed', 'true');
@@ -92,7 +92,7 @@ function submitEndpoint({ submissions }: ActionDependencies) {
   );
 }
 
-function batchEndpoint({ submissions, docsUrl }: ActionDependencies) {
+function batchEndpoint({ submissions, ids, docsUrl }: ActionDependencies) {
   return endpoint(
     {
       summary: 'Submit a batch of actions',
@@ -108,7 +108,7 @@ function batchEndpoint({ submissions, docsUrl }: ActionDependencies) {
     },
     async ({ tenant, body, requestId, setHeader }) => {
       const present: PresentProblem = (p) => problemBody(p, requestId, docsUrl) as ReturnType<PresentProblem>;
-      const { items, ignored } = readBatchItems(tenant, body.actions);
+      const { items, ignored } = readBatchItems(tenant, body.actions, ids);
       if (ignored.length > 0) setHeader('X-SIR-Ignored-Fields', ignoredFieldsHeader(ignored));
       if (body.mode === 'atomic') return submissions.submitAtomic(items, present);
       return submitIndependent(items, async (submission) => (await submissions.submit(submission)).result, present);

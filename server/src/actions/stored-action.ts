@@ -28,7 +28,6 @@ export interface ExistingAction {
   source: Source;
   idempotencyKey: string;
   fingerprint: Buffer;
-  fingerprintSalt: Buffer;
   fingerprintLeaves: Record<string, string>;
   status: 'COMPLETED' | 'FAILED' | 'PARTIALLY_REVERSED' | 'REVERSED';
   failureCode: string | null;
@@ -46,7 +45,7 @@ export function readByKeys(
 ): Promise<ExistingAction[]> {
   return tx<ExistingAction[]>`
     select a.partner_id as "partnerId", a.id, a.environment, a.source, a.idempotency_key as "idempotencyKey", a.fingerprint,
-      a.fingerprint_salt as "fingerprintSalt", a.fingerprint_leaves as "fingerprintLeaves", a.status,
+      a.fingerprint_leaves as "fingerprintLeaves", a.status,
       a.failure_code as "failureCode", a.pool_id as "poolId", a.tokens, a.distributions, a.attempts, a.created_at as "createdAt"
     from unnest(
       ${wanted.map((w) => w.partnerId)}::uuid[], ${wanted.map((w) => w.environment)}::text[], ${wanted.map((w) => w.source)}::text[],

@@ -55,7 +55,7 @@ export function refuse(item: BoardItem, refusal: Problem): void {
 
 /** 422 for a key that came with another body; names the places that differ. */
 export function keyReused(submission: Submission, existing: ExistingAction): Problem {
-  const paths = differingPaths(submission.leaves, existing.fingerprintLeaves, existing.fingerprintSalt);
+  const paths = differingPaths(submission.leaves(), existing.fingerprintLeaves, existing.id);
   return problem('IDEMPOTENCY_KEY_REUSED', `The key ${existing.idempotencyKey} was used with another body.`, {
     errors: paths.map((path) => ({ path, message: 'differs from the first request with this key' })),
   });

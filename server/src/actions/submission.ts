@@ -1,9 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import { AMOUNT_DECIMALS, type Environment, type SubmitAction } from '@sirgiving/contract';
-import { rowId } from '../platform/ids.ts';
+import { type Ids, rowId } from '../platform/ids.ts';
 import type { FieldError } from '../platform/problem-json.ts';
 import { decimalText } from '../platform/strict-json.ts';
-import { canonicalLeaves, FINGERPRINT_SALT_BYTES, fingerprintOf, type Leaf, saltedLeafHashes } from './fingerprint.ts';
+import { canonicalLeaves, fingerprintOf, type Leaf, saltedLeafHashes } from './fingerprint.ts';
 
 /** Where an action comes from; keys of different sources never meet. */
 export type Source = 'api' | 'donation';
@@ -22,9 +21,11 @@ export interface Submission {
   environment: Environment;
   source: Source;
   idempotencyKey: string;
-  leaves: readonly Leaf[];
+  /** The id that the action gets if this submission is the first with its key. */
+  actionId: string;
+  /** The canonical body in parts, to be told where another one differs. */
+  leaves(): readonly Leaf[];
   fingerprint: Buffer;
-  fingerprintSalt: Buffer;
   /** JSON; made on arrival, since inside of a batch it would keep the pool's lock waiting. */
   fingerprintLeaves: string;
   actionType: string;
@@ -83,17 +84,18 @@ export function submissionOf(
   tenant: { partnerId: string; environment: Environment },
   source: Source,
   body: SubmitAction,
+  ids: Ids,
 ): Submission {
   const leaves = canonicalLeaves(body);
-  const fingerprintSalt = randomBytes(FINGERPRINT_SALT_BYTES);
+  const actionId = ids.uuid();
   return {
     ...tenant,
     source,
     idempotencyKey: body.idempotencyKey,
-    leaves,
+    actionId,
+    leaves: () => canonicalLeaves(body),
     fingerprint: fingerprintOf(leaves),
-    fingerprintSalt,
-    fingerprintLeaves: JSON.stringify(saltedLeafHashes(leaves, fingerprintSalt)),
+    fingerprintLeaves: JSON.stringify(saltedLeafHashes(leaves, actionId)),
     actionType: body.actionType,
     amount: decimalOrNull(body.amount),
     currency: body.currency ?? null,

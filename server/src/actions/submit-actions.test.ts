@@ -54,7 +54,7 @@ const body = (key: string, change: Partial<SubmitAction> = {}): SubmitAction => 
 
 const submit = async (queue: SubmissionQueue, tenant: Tenant, action: SubmitAction) => {
   const { result } = await queue.submit(
-    submissionOf({ partnerId: tenant.partnerId, environment: tenant.environment }, 'api', action),
+    submissionOf({ partnerId: tenant.partnerId, environment: tenant.environment }, 'api', action, randomIds),
   );
   return result.kind === 'completed'
     ? { status: 200, replayed: result.replayed, answer: result.answer, code: undefined, errors: undefined }
@@ -134,6 +134,14 @@ describe('an action', () => {
     const [count] =
       await database.sql`select count(*)::int as actions from actions where partner_id = ${tenant.partnerId}`;
     expect(count).toEqual({ actions: 0 });
+  });
+
+  test('of an unknown user without a pool is refused for want of the pool first', async () => {
+    const tenant = await newTenant(undefined);
+    expect(await submit(openQueue(), tenant, body('who', { autoCreateUsers: false }))).toMatchObject({
+      status: 402,
+      code: 'NO_ACTIVE_POOL',
+    });
   });
 
   test('fills empty fields of its user and never overwrites filled ones', async () => {

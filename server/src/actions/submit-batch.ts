@@ -1,6 +1,7 @@
 import { type BatchAnswer, type BatchResult, type ErrorCode, SubmitAction } from '@sirgiving/contract';
 import type { Static } from 'typebox';
 import type { Tenant } from '../platform/endpoint.ts';
+import type { Ids } from '../platform/ids.ts';
 import { type Problem, Problem as ProblemError, problem } from '../platform/problem-json.ts';
 import { compileValueCheck } from '../platform/request-validation.ts';
 import { differingPaths, saltedLeafHashes } from './fingerprint.ts';
@@ -27,7 +28,7 @@ export interface ReadItems {
 }
 
 /** Judges each item by itself; the same key twice is one item when the bodies are equal, and a fault of the later one otherwise. */
-export function readBatchItems(tenant: Tenant, actions: readonly unknown[]): ReadItems {
+export function readBatchItems(tenant: Tenant, actions: readonly unknown[], ids: Ids): ReadItems {
   const ignored: string[] = [];
   const firstWithKey = new Map<string, { index: number; submission: Submission }>();
   const owner = { partnerId: tenant.partnerId, environment: tenant.environment };
@@ -37,15 +38,14 @@ export function readBatchItems(tenant: Tenant, actions: readonly unknown[]): Rea
     const errors = checked.errors.length > 0 ? checked.errors : faultsOf(value as Static<typeof SubmitAction>);
     if (errors.length > 0)
       return { fault: problem('INVALID_REQUEST', 'The action does not fit the schema.', { errors }) };
-    const submission = submissionOf(owner, 'api', value as Static<typeof SubmitAction>);
+    const submission = submissionOf(owner, 'api', value as Static<typeof SubmitAction>, ids);
     const first = firstWithKey.get(submission.idempotencyKey);
     if (first === undefined) {
       firstWithKey.set(submission.idempotencyKey, { index, submission });
       return { submission };
     }
     if (first.submission.fingerprint.equals(submission.fingerprint)) return { sameAs: first.index };
-    const noSalt = new Uint8Array();
-    const paths = differingPaths(submission.leaves, saltedLeafHashes(first.submission.leaves, noSalt), noSalt);
+    const paths = differingPaths(submission.leaves(), saltedLeafHashes(first.submission.leaves(), ''), '');
     return {
       fault: problem('IDEMPOTENCY_KEY_REUSED', `Item ${first.index} of this batch has the same key and another body.`, {
         errors: paths.map((path) => ({ path, message: `differs from item ${first.index}` })),

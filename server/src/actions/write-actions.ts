@@ -1,4 +1,5 @@
 import type { Tx } from '../platform/db.ts';
+import { plainArray } from '../platform/plain-array.ts';
 import { EVALUATOR_VERSION } from '../rewards/index.ts';
 import { FINGERPRINT_VERSION } from './fingerprint.ts';
 import type { Submission } from './submission.ts';
@@ -35,27 +36,26 @@ const stakeholdersOf = ({ submission, decision }: Written) =>
 export async function insertActions(tx: Tx, rows: readonly Written[], now: Date): Promise<void> {
   if (rows.length === 0) return;
   const inserted = await tx`
-    insert into actions (partner_id, id, environment, source, idempotency_key, fingerprint_version, fingerprint, fingerprint_salt,
+    insert into actions (partner_id, id, environment, source, idempotency_key, fingerprint_version, fingerprint,
       fingerprint_leaves, status, failure_code, action_type, amount, currency, quantity, unit, occurred_at, campaign_id, metadata,
       stakeholders, pool_id, tokens, distributions, evaluator_version, trace, created_at, updated_at)
     select partner_id, id, environment, source, idempotency_key, ${FINGERPRINT_VERSION}, decode(fingerprint, 'hex'),
-      decode(fingerprint_salt, 'hex'), fingerprint_leaves::json, status, failure_code, action_type, amount, currency, quantity, unit,
+      fingerprint_leaves::json, status, failure_code, action_type, amount, currency, quantity, unit,
       occurred_at::timestamptz, campaign_id, metadata::json, stakeholders::json, pool_id, tokens, distributions::json,
       ${EVALUATOR_VERSION}, trace::json, ${now}, ${now}
     from unnest(
-      ${rows.map((r) => r.submission.partnerId)}::uuid[], ${rows.map((r) => r.decision.actionId)}::uuid[],
-      ${rows.map((r) => r.submission.environment)}::text[], ${rows.map((r) => r.submission.source)}::text[],
-      ${rows.map((r) => r.submission.idempotencyKey)}::text[], ${rows.map((r) => r.submission.fingerprint.toString('hex'))}::text[],
-      ${rows.map((r) => r.submission.fingerprintSalt.toString('hex'))}::text[],
+      ${plainArray(rows, (r) => r.submission.partnerId)}::uuid[], ${plainArray(rows, (r) => r.decision.actionId)}::uuid[],
+      ${plainArray(rows, (r) => r.submission.environment)}::text[], ${plainArray(rows, (r) => r.submission.source)}::text[],
+      ${rows.map((r) => r.submission.idempotencyKey)}::text[], ${plainArray(rows, (r) => r.submission.fingerprint.toString('hex'))}::text[],
       ${rows.map((r) => r.submission.fingerprintLeaves)}::text[],
-      ${rows.map(statusOf)}::text[], ${rows.map(failureOf)}::text[], ${rows.map((r) => r.submission.actionType)}::text[],
-      ${rows.map((r) => r.submission.amount)}::numeric[], ${rows.map((r) => r.submission.currency)}::text[],
-      ${rows.map((r) => r.submission.quantity)}::numeric[], ${rows.map((r) => r.submission.unit)}::text[],
-      ${rows.map((r) => r.submission.occurredAt?.toISOString() ?? null)}::text[], ${rows.map((r) => r.submission.campaignId)}::uuid[],
+      ${plainArray(rows, statusOf)}::text[], ${plainArray(rows, failureOf)}::text[], ${plainArray(rows, (r) => r.submission.actionType)}::text[],
+      ${plainArray(rows, (r) => r.submission.amount)}::numeric[], ${plainArray(rows, (r) => r.submission.currency)}::text[],
+      ${plainArray(rows, (r) => r.submission.quantity)}::numeric[], ${rows.map((r) => r.submission.unit)}::text[],
+      ${plainArray(rows, (r) => r.submission.occurredAt?.toISOString() ?? null)}::text[], ${plainArray(rows, (r) => r.submission.campaignId)}::uuid[],
       ${rows.map((r) => JSON.stringify(r.submission.metadata))}::text[], ${rows.map(stakeholdersOf)}::text[],
-      ${rows.map((r) => r.decision.poolId)}::uuid[], ${rows.map(tokensOf)}::bigint[],
+      ${plainArray(rows, (r) => r.decision.poolId)}::uuid[], ${plainArray(rows, tokensOf)}::bigint[],
       ${rows.map((r) => JSON.stringify(r.decision.distributions))}::text[], ${rows.map((r) => JSON.stringify(r.decision.trace))}::text[]
-    ) as n (partner_id, id, environment, source, idempotency_key, fingerprint, fingerprint_salt, fingerprint_leaves, status,
+    ) as n (partner_id, id, environment, source, idempotency_key, fingerprint, fingerprint_leaves, status,
       failure_code, action_type, amount, currency, quantity, unit, occurred_at, campaign_id, metadata, stakeholders, pool_id, tokens,
       distributions, trace)
     order by partner_id, environment collate "C", source collate "C", idempotency_key collate "C"
@@ -68,7 +68,7 @@ export async function insertActions(tx: Tx, rows: readonly Written[], now: Date)
 export async function lockFailedActions(tx: Tx, rows: readonly Written[]): Promise<void> {
   await tx`
     select a.id
-    from unnest(${rows.map((r) => r.submission.partnerId)}::uuid[], ${rows.map((r) => r.decision.actionId)}::uuid[]) as k (partner_id, id)
+    from unnest(${plainArray(rows, (r) => r.submission.partnerId)}::uuid[], ${plainArray(rows, (r) => r.decision.actionId)}::uuid[]) as k (partner_id, id)
     join actions a on a.partner_id = k.partner_id and a.id = k.id
     order by a.partner_id, a.environment, a.source, a.idempotency_key
     for no key update of a`;
@@ -83,9 +83,9 @@ export async function updateFailedActions(tx: Tx, rows: readonly Written[], now:
       stakeholders = n.stakeholders::json, trace = n.trace::json, evaluator_version = ${EVALUATOR_VERSION}, attempts = a.attempts + 1,
       updated_at = ${now}
     from unnest(
-      ${rows.map((r) => r.submission.partnerId)}::uuid[], ${rows.map((r) => r.decision.actionId)}::uuid[],
-      ${rows.map((r) => r.decision.retryOf?.attempts ?? 0)}::int[], ${rows.map(statusOf)}::text[], ${rows.map(failureOf)}::text[],
-      ${rows.map((r) => r.decision.poolId)}::uuid[], ${rows.map(tokensOf)}::bigint[],
+      ${plainArray(rows, (r) => r.submission.partnerId)}::uuid[], ${plainArray(rows, (r) => r.decision.actionId)}::uuid[],
+      ${plainArray(rows, (r) => r.decision.retryOf?.attempts ?? 0)}::int[], ${plainArray(rows, statusOf)}::text[], ${plainArray(rows, failureOf)}::text[],
+      ${plainArray(rows, (r) => r.decision.poolId)}::uuid[], ${plainArray(rows, tokensOf)}::bigint[],
       ${rows.map((r) => JSON.stringify(r.decision.distributions))}::text[], ${rows.map(stakeholdersOf)}::text[],
       ${rows.map((r) => JSON.stringify(r.decision.trace))}::text[]
     ) as n (partner_id, id, attempts, status, failure_code, pool_id, tokens, distributions, stakeholders, trace)

@@ -1,5 +1,6 @@
 import type { Environment, TransactionKind } from '@sirgiving/contract';
 import type { Tx } from '../platform/db.ts';
+import { plainArray } from '../platform/plain-array.ts';
 import { chainHash } from './hash-chain.ts';
 import type { Book, LockedAccount, LockedPool } from './lock-book.ts';
 
@@ -125,7 +126,6 @@ export async function postTransactions(
 }
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
-const orNull = (value: string | undefined) => value ?? null;
 
 function insertTransactions(tx: Tx, rows: readonly PostedTransaction[], createdAt: Date) {
   return tx`
@@ -134,28 +134,26 @@ function insertTransactions(tx: Tx, rows: readonly PostedTransaction[], createdA
     select partner_id, id, environment, pool_id, sequence, kind, tokens, user_id, action_id, distribution_index, reverses_id,
       reversal_id, redemption_id, request_id, decode(hash, 'hex'), ${createdAt}
     from unnest(
-      ${rows.map((r) => r.partnerId)}::uuid[], ${rows.map((r) => r.id)}::uuid[], ${rows.map((r) => r.environment)}::text[],
-      ${rows.map((r) => r.poolId)}::uuid[], ${rows.map((r) => r.sequence)}::bigint[], ${rows.map((r) => r.kind)}::text[],
-      ${rows.map((r) => r.tokens)}::bigint[], ${rows.map((r) => orNull(r.userId))}::uuid[],
-      ${rows.map((r) => orNull(r.actionId))}::uuid[], ${rows.map((r) => r.distributionIndex?.toString() ?? null)}::smallint[],
-      ${rows.map((r) => orNull(r.reversesId))}::uuid[], ${rows.map((r) => orNull(r.reversalId))}::uuid[],
-      ${rows.map((r) => orNull(r.redemptionId))}::uuid[], ${rows.map((r) => orNull(r.requestId))}::uuid[],
-      ${rows.map((r) => hex(r.hash))}::text[]
+      ${plainArray(rows, (r) => r.partnerId)}::uuid[], ${plainArray(rows, (r) => r.id)}::uuid[], ${plainArray(rows, (r) => r.environment)}::text[],
+      ${plainArray(rows, (r) => r.poolId)}::uuid[], ${plainArray(rows, (r) => r.sequence)}::bigint[], ${plainArray(rows, (r) => r.kind)}::text[],
+      ${plainArray(rows, (r) => r.tokens)}::bigint[], ${plainArray(rows, (r) => r.userId)}::uuid[],
+      ${plainArray(rows, (r) => r.actionId)}::uuid[], ${plainArray(rows, (r) => r.distributionIndex)}::smallint[],
+      ${plainArray(rows, (r) => r.reversesId)}::uuid[], ${plainArray(rows, (r) => r.reversalId)}::uuid[],
+      ${plainArray(rows, (r) => r.redemptionId)}::uuid[], ${plainArray(rows, (r) => r.requestId)}::uuid[],
+      ${plainArray(rows, (r) => hex(r.hash))}::text[]
     ) as n (partner_id, id, environment, pool_id, sequence, kind, tokens, user_id, action_id, distribution_index, reverses_id,
       reversal_id, redemption_id, request_id, hash)`;
 }
 
 function insertEntries(tx: Tx, rows: readonly PostedTransaction[]) {
-  const entries = rows.flatMap((row) =>
-    row.posted.map((e) => ({ ...e, partnerId: row.partnerId, environment: row.environment, transactionId: row.id })),
-  );
+  const entries = rows.flatMap((row) => row.posted.map((entry) => ({ row, entry })));
   return tx`
     insert into ledger_entries (partner_id, transaction_id, account_id, environment, account_sequence, amount, balance_after)
     select * from unnest(
-      ${entries.map((e) => e.partnerId)}::uuid[], ${entries.map((e) => e.transactionId)}::uuid[],
-      ${entries.map((e) => e.accountId)}::uuid[], ${entries.map((e) => e.environment)}::text[],
-      ${entries.map((e) => e.sequence)}::bigint[], ${entries.map((e) => e.amount)}::bigint[],
-      ${entries.map((e) => e.balanceAfter)}::bigint[])`;
+      ${plainArray(entries, ({ row }) => row.partnerId)}::uuid[], ${plainArray(entries, ({ row }) => row.id)}::uuid[],
+      ${plainArray(entries, ({ entry }) => entry.accountId)}::uuid[], ${plainArray(entries, ({ row }) => row.environment)}::text[],
+      ${plainArray(entries, ({ entry }) => entry.sequence)}::bigint[], ${plainArray(entries, ({ entry }) => entry.amount)}::bigint[],
+      ${plainArray(entries, ({ entry }) => entry.balanceAfter)}::bigint[])`;
 }
 
 /** The rows are locked, so their order here locks nothing new; the sequence before is asserted all the same. */
@@ -165,11 +163,11 @@ function updateAccounts(tx: Tx, accounts: readonly LockedAccount[], before: Read
     set balance = n.balance, debt_allowed = n.debt_allowed, sequence = n.sequence, allocated = n.allocated, rewarded = n.rewarded,
       reversed = n.reversed, redeemed = n.redeemed
     from unnest(
-      ${accounts.map((a) => a.partnerId)}::uuid[], ${accounts.map((a) => a.id)}::uuid[],
-      ${accounts.map((a) => before.get(a.id) ?? 0)}::bigint[], ${accounts.map((a) => a.sequence)}::bigint[],
-      ${accounts.map((a) => a.balance)}::bigint[], ${accounts.map((a) => a.debtAllowed)}::bigint[],
-      ${accounts.map((a) => a.allocated)}::bigint[], ${accounts.map((a) => a.rewarded)}::bigint[],
-      ${accounts.map((a) => a.reversed)}::bigint[], ${accounts.map((a) => a.redeemed)}::bigint[]
+      ${plainArray(accounts, (a) => a.partnerId)}::uuid[], ${plainArray(accounts, (a) => a.id)}::uuid[],
+      ${plainArray(accounts, (a) => before.get(a.id) ?? 0)}::bigint[], ${plainArray(accounts, (a) => a.sequence)}::bigint[],
+      ${plainArray(accounts, (a) => a.balance)}::bigint[], ${plainArray(accounts, (a) => a.debtAllowed)}::bigint[],
+      ${plainArray(accounts, (a) => a.allocated)}::bigint[], ${plainArray(accounts, (a) => a.rewarded)}::bigint[],
+      ${plainArray(accounts, (a) => a.reversed)}::bigint[], ${plainArray(accounts, (a) => a.redeemed)}::bigint[]
     ) as n (partner_id, id, sequence_before, sequence, balance, debt_allowed, allocated, rewarded, reversed, redeemed)
     where a.partner_id = n.partner_id and a.id = n.id and a.sequence = n.sequence_before`;
 }
@@ -178,8 +176,8 @@ function updateHeads(tx: Tx, pools: readonly LockedPool[]) {
   return tx`
     update token_pools p set head_sequence = n.head_sequence, head_hash = decode(n.head_hash, 'hex')
     from unnest(
-      ${pools.map((p) => p.partnerId)}::uuid[], ${pools.map((p) => p.id)}::uuid[], ${pools.map((p) => p.headSequence)}::bigint[],
-      ${pools.map((p) => hex(p.headHash))}::text[]
+      ${plainArray(pools, (p) => p.partnerId)}::uuid[], ${plainArray(pools, (p) => p.id)}::uuid[], ${plainArray(pools, (p) => p.headSequence)}::bigint[],
+      ${plainArray(pools, (p) => hex(p.headHash))}::text[]
     ) as n (partner_id, id, head_sequence, head_hash)
     where p.partner_id = n.partner_id and p.id = n.id`;
 }

@@ -30,7 +30,7 @@ const body = (key: string, amount: number) => ({
   stakeholders: [{ stakeholderTypeCode: 'CUSTOMER', partnerUserId: 'jane' }],
 });
 const submit = (tenant: Tenant, key: string, amount: number, queue = 0) =>
-  (queues[queue] as SubmissionQueue).submit(submissionOf(tenant, 'api', body(key, amount)));
+  (queues[queue] as SubmissionQueue).submit(submissionOf(tenant, 'api', body(key, amount), randomIds));
 const fund = (tenant: Tenant, poolId: string, tokens: number) =>
   database.sql.begin((tx) => fundPool(tx, randomIds, { ...tenant, poolId, tokens }, systemClock.now()));
 const setThresholds = (tenant: Tenant, poolId: string, thresholds: { percent?: number; tokens?: number }[]) =>

@@ -27,14 +27,19 @@ const patch = (tenant: Tenant, poolId: string, change: UpdateTokenPool) =>
 
 async function submit(tenant: Tenant, key: string, change: { actionType?: string; currency?: string } = {}) {
   const { result } = await queue.submit(
-    submissionOf(tenant, 'api', {
-      idempotencyKey: key,
-      actionType: 'PURCHASE',
-      amount: 10,
-      currency: 'USD',
-      stakeholders: [{ stakeholderTypeCode: 'CUSTOMER', partnerUserId: 'jane' }],
-      ...change,
-    }),
+    submissionOf(
+      tenant,
+      'api',
+      {
+        idempotencyKey: key,
+        actionType: 'PURCHASE',
+        amount: 10,
+        currency: 'USD',
+        stakeholders: [{ stakeholderTypeCode: 'CUSTOMER', partnerUserId: 'jane' }],
+        ...change,
+      },
+      randomIds,
+    ),
   );
   return result.kind === 'completed'
     ? { poolId: result.answer.poolId, tokens: result.answer.tokensDistributed }

@@ -20,9 +20,9 @@ async function newAction(owner: Tenant, id: string, rewardIds: string[], reverse
   const { partnerId, environment } = owner;
   const distributions = [...rewardIds, null].map((transactionId) => ({ tokens: 1, transactionId }));
   await database.sql`
-    insert into actions (partner_id, id, environment, source, idempotency_key, fingerprint_version, fingerprint, fingerprint_salt,
+    insert into actions (partner_id, id, environment, source, idempotency_key, fingerprint_version, fingerprint,
       fingerprint_leaves, status, action_type, metadata, stakeholders, distributions, evaluator_version, trace, created_at, updated_at)
-    values (${partnerId}, ${id}, ${environment}, 'api', ${id}, 1, '', '', '{}', 'REVERSED', 'PURCHASE', '{}', '[]',
+    values (${partnerId}, ${id}, ${environment}, 'api', ${id}, 1, '', '{}', 'REVERSED', 'PURCHASE', '{}', '[]',
       ${database.sql.json(distributions)}, 1, '{}', ${at(0)}, ${at(0)})`;
   await database.sql`
     insert into reversals (partner_id, id, environment, action_id, fingerprint, reason, mode, tokens, debt, transaction_ids, answer, created_at)

@@ -1,5 +1,6 @@
 import type { Environment, EventType } from '@sirgiving/contract';
 import type { Tx } from '../platform/db.ts';
+import { plainArray } from '../platform/plain-array.ts';
 
 /** Something that happened, to be told to the partner's endpoints and streams. */
 export interface NewEvent {
@@ -32,7 +33,7 @@ export async function recordEvents(tx: Tx, events: readonly NewEvent[]): Promise
       insert into event_counters as c (partner_id, environment, position)
       select n.partner_id, n.environment, n.count
       from unnest(
-        ${counters.map((c) => c.partnerId)}::uuid[], ${counters.map((c) => c.environment)}::text[], ${counters.map((c) => c.count)}::bigint[]
+        ${plainArray(counters, (c) => c.partnerId)}::uuid[], ${plainArray(counters, (c) => c.environment)}::text[], ${plainArray(counters, (c) => c.count)}::bigint[]
       ) as n (partner_id, environment, count)
       order by n.partner_id, n.environment
       on conflict (partner_id, environment) do update set position = c.position + excluded.position`,
@@ -40,10 +41,10 @@ export async function recordEvents(tx: Tx, events: readonly NewEvent[]): Promise
       insert into events (partner_id, id, environment, position, type, data, created_at)
       select n.partner_id, n.id, n.environment, c.position - n.count + n.number, n.type, n.data::json, n.created_at::timestamptz
       from unnest(
-        ${events.map((e) => e.partnerId)}::uuid[], ${events.map((e) => e.id)}::uuid[], ${events.map((e) => e.environment)}::text[],
+        ${plainArray(events, (e) => e.partnerId)}::uuid[], ${plainArray(events, (e) => e.id)}::uuid[], ${plainArray(events, (e) => e.environment)}::text[],
         ${events.map((e) => counts.get(`${e.partnerId}${e.environment}`)?.count ?? 0)}::bigint[], ${offsets}::bigint[],
-        ${events.map((e) => e.type)}::text[], ${events.map((e) => JSON.stringify(e.data))}::text[],
-        ${events.map((e) => e.createdAt.toISOString())}::text[]
+        ${plainArray(events, (e) => e.type)}::text[], ${events.map((e) => JSON.stringify(e.data))}::text[],
+        ${plainArray(events, (e) => e.createdAt.toISOString())}::text[]
       ) as n (partner_id, id, environment, count, number, type, data, created_at)
       join event_counters c on c.partner_id = n.partner_id and c.environment = n.environment`,
   ]);

@@ -42,7 +42,7 @@ export function openQueue({ url }: Pick<TestDatabase, 'url'>): SubmissionQueue {
 async function submit(queue: SubmissionQueue, tenant: Tenant, key: string, amount: number, users: readonly string[]) {
   const stakeholders = users.map((partnerUserId) => ({ stakeholderTypeCode: 'CUSTOMER', partnerUserId }));
   const body = { idempotencyKey: key, actionType: 'PURCHASE', amount, currency: 'USD', stakeholders };
-  const { result } = await queue.submit(submissionOf(tenant, 'api', body));
+  const { result } = await queue.submit(submissionOf(tenant, 'api', body, randomIds));
   const shown = result.kind === 'completed' ? result.answer.actionId : result.problem.options.extensions?.actionId;
   return rowId('act', String(shown)) ?? '';
 }

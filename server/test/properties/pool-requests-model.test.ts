@@ -171,7 +171,7 @@ class Real {
       currency: 'USD',
       stakeholders,
     };
-    const { result } = await queue.submit(submissionOf(this.tenant, 'api', body));
+    const { result } = await queue.submit(submissionOf(this.tenant, 'api', body, randomIds));
     if (result.kind === 'problem') return result.problem.code;
     const actionId = rowId('act', result.answer.actionId) ?? '';
     await reverseAction(

@@ -82,7 +82,7 @@ export class RealLedger {
 
   /** `through`: another process than this ledger's own. */
   async submit(submit: Submit, through = this.queue): Promise<SubmitAnswer> {
-    const { result } = await through.submit(submissionOf(this.tenant, 'api', bodyOf(submit)));
+    const { result } = await through.submit(submissionOf(this.tenant, 'api', bodyOf(submit), randomIds));
     if (result.kind === 'problem') {
       this.remember(submit.key, result.problem.options.extensions?.actionId);
       return { code: result.problem.code };
@@ -112,7 +112,7 @@ export class RealLedger {
   /** An independent batch: the status and tokens, or the problem, of each item. */
   async submitBatch(submits: readonly Submit[]): Promise<unknown[]> {
     if (submits.length === 0) return [];
-    const { items } = readBatchItems(this.tenant, submits.map(bodyOf));
+    const { items } = readBatchItems(this.tenant, submits.map(bodyOf), randomIds);
     const submit = async (submission: Submission) => (await this.queue.submit(submission)).result;
     const { results } = await submitIndependent(items, submit, (problem) => ({ code: problem.code }) as never);
     return results.map(({ status, action, error }) => ({
@@ -123,7 +123,7 @@ export class RealLedger {
   }
 
   async submitTogether(submits: readonly Submit[]): Promise<{ at: number; code: string } | SubmitAnswer[]> {
-    const { items } = readBatchItems(this.tenant, submits.map(bodyOf));
+    const { items } = readBatchItems(this.tenant, submits.map(bodyOf), randomIds);
     try {
       const { results } = await this.queue.submitAtomic(items, (problem) => ({ code: problem.code }) as never);
       return results.map(({ action }) => {
