@@ -12,9 +12,12 @@ alter table partners add column tips_enabled boolean not null default true;
 alter table partners add column default_tip_percent smallint not null default 10 check (default_tip_percent between 0 and 100);
 -- What a new live key starts with, asked for when the partner applied.
 alter table partners add column production_allowed_ips text[] not null default '{}';
--- Made by a seed or by a seeded account: never for production data.
+-- Made by a seed or by a seeded account: never for production data. The pair is for rows that must refuse such a partner.
 alter table partners add column sandbox_only boolean not null default false;
 alter table partners add constraint sandbox_only_partners_are_not_approved check (not sandbox_only or status <> 'ACTIVE');
+alter table partners add constraint partners_sandbox_only unique (id, sandbox_only);
+-- Admins look through all of them.
+create index partners_by_status on partners (status, id);
 
 -- ── Team ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -60,6 +63,11 @@ create table partner_invitation_lookup (
 
 -- ── Keys ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+alter table api_keys add column of_sandbox_only boolean not null default false;
+alter table api_keys add constraint api_keys_of_sandbox_only
+  foreign key (partner_id, of_sandbox_only) references partners (id, sandbox_only);
+alter table api_keys add constraint sandbox_only_partners_have_no_live_keys
+  check (environment = 'sandbox' or not of_sandbox_only);
 -- Written in batches, some seconds behind the requests.
 alter table api_keys add column last_used_at timestamptz;
 alter table api_keys add column last_used_ip text;
@@ -111,6 +119,10 @@ create table go_live_applications (
   check (status <> 'DENIED' or decision_reason is not null)
 );
 create unique index go_live_applications_open on go_live_applications (partner_id) where status in ('PENDING', 'APPROVED');
+
+-- Admins name an application by its id alone, and look through those of all partners.
+create index go_live_applications_id on go_live_applications (id);
+create index go_live_applications_pending on go_live_applications (id) where status = 'PENDING';
 
 -- What a partner's integration has shown, once and for ever: the evidence itself is kept for some weeks only.
 create table integration_milestones (

@@ -1,16 +1,10 @@
+import { REQUESTS_PER_MINUTE } from './partners/index.ts';
 import type { Counting } from './platform/answer-request.ts';
 import { rateLimited } from './platform/answer-request.ts';
-import type { Caller, Tier } from './platform/caller.ts';
+import type { Caller } from './platform/caller.ts';
 import type { Clock } from './platform/clock.ts';
 import { createRateLimit } from './platform/rate-limit.ts';
 import { addressToCount } from './platform/trusted-proxy.ts';
-
-/** Requests a minute, per partner and environment (contract §4). */
-export const REQUESTS_PER_MINUTE: Readonly<Record<Tier, number>> = {
-  STANDARD: 1_000,
-  PROFESSIONAL: 5_000,
-  ENTERPRISE: 50_000,
-};
 
 /** Requests a minute with a publishable key alone, per key and address (contract §4). */
 export const WIDGET_REQUESTS_PER_MINUTE = 60;

@@ -8,8 +8,10 @@ import {
   featureOf,
   KeyUsage,
   type Scope,
+  signedBy,
 } from './partners/index.ts';
 import { answerRoute } from './platform/answer-request.ts';
+import type { ChangeWatch } from './platform/change-watch.ts';
 import type { buildHttpServer } from './platform/http-server.ts';
 import type { IdempotencyDependencies } from './platform/idempotent-request.ts';
 import type { ErrorLog } from './platform/render-problem.ts';
@@ -20,8 +22,9 @@ import type { Route } from './route.ts';
 import { exposeToPages, registerPreflights } from './widget-cors.ts';
 
 export interface RoutingDependencies
-  extends Omit<AuthenticationDeps, 'environment' | 'laptop' | 'baseUrls' | 'onKeyUse'>,
+  extends Omit<AuthenticationDeps, 'environment' | 'laptop' | 'baseUrls' | 'onKeyUse' | 'changes'>,
     IdempotencyDependencies {
+  changes: ChangeWatch;
   config: { environment: Environment; laptop: boolean };
   baseUrl: string;
   log: ErrorLog;
@@ -71,10 +74,22 @@ export function registerRoutes(
       config: { scope },
       ...(scope === 'widget' ? { onRequest: exposeToPages } : {}),
       ...(endpoint.bodyLimitBytes === undefined ? {} : { bodyLimit: endpoint.bodyLimitBytes }),
-      handler: answerRoute(answering, { method, path, endpoint, authenticate: proving }),
+      handler: answerRoute(answering, {
+        method,
+        path,
+        endpoint,
+        authenticate: proving,
+        ...settling(deps, method, scope),
+      }),
     });
   }
   registerPreflights(server.app, table);
+}
+
+/** Who changes keys, team or session finds it changed with the next request to this process; the others follow within a second. */
+function settling({ changes }: RoutingDependencies, method: string, scope: Scope): { settle?: () => Promise<void> } {
+  const isOfPeople = scope !== 'anyone' && scope !== 'widget' && signedBy(scope) === undefined;
+  return method !== 'GET' && isOfPeople ? { settle: () => changes.lookAnew() } : {};
 }
 
 function provingFor(authenticate: Authenticate, method: string, path: string, scope: Scope) {

@@ -1,11 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import { type AccountAccess, accountEndpoints } from './accounts/index.ts';
-import { actionEndpoints, type SubmissionQueue } from './actions/index.ts';
+import { actionEndpoints, findFirstCompletedAction, findFirstReversal, type SubmissionQueue } from './actions/index.ts';
 import type { Config } from './config.ts';
 import { DOCS_PATH, registerDocsSite } from './docs-site/index.ts';
 import { buildOpenApi, readRecordedExamples } from './openapi.ts';
 import { registerPages } from './pages/index.ts';
-import { membershipReader } from './partners/index.ts';
+import { type IntegrationEvidence, membershipReader, partnerEndpoints } from './partners/index.ts';
 import type { ChangeWatch } from './platform/change-watch.ts';
 import type { Clock } from './platform/clock.ts';
 import type { Sql } from './platform/db.ts';
@@ -24,7 +24,7 @@ import { registerRoutes } from './register-routes.ts';
 import type { Route } from './route.ts';
 import { transactionEndpoints } from './transactions/index.ts';
 import { userEndpoints } from './users/index.ts';
-import { webhookEndpoints } from './webhooks/index.ts';
+import { findFirstAnsweredDelivery, webhookEndpoints } from './webhooks/index.ts';
 
 export interface ServerDependencies {
   config: Pick<Config, 'environment' | 'laptop' | 'trustedProxies' | 'rateLimitPerMinute' | 'allowInsecureWebhooks'>;
@@ -58,6 +58,12 @@ export function routeTable(deps: ServerDependencies): readonly Route[] {
     publicUrl: deps.baseUrl,
     ...membershipReader(sql, environment, clock),
   });
+  const partners = partnerEndpoints({
+    ...deps,
+    laptop: config.laptop,
+    publicUrl: deps.baseUrl,
+    evidence: integrationEvidence(sql),
+  });
   const users = userEndpoints(deps);
   const pools = poolEndpoints(deps);
   const transactions = transactionEndpoints(deps);
@@ -80,6 +86,33 @@ export function routeTable(deps: ServerDependencies): readonly Route[] {
     ['POST', '/v1/partner/auth/totp/confirm', 'account', people.bySignedIn.confirmTotp],
     ['POST', '/v1/partner/auth/totp/disable', 'account', people.bySignedIn.disableTotp],
     ['POST', '/v1/partner/auth/totp/prove', 'account', people.bySignedIn.proveOtp],
+
+    ['POST', '/v1/partner/keys', 'account', partners.keys.create],
+    ['GET', '/v1/partner/keys', 'memberReads', partners.keys.list],
+    ['GET', '/v1/partner/keys/partner-info', 'memberReads', partners.profile.info],
+    ['GET', '/v1/partner/keys/:id', 'memberReads', partners.keys.get],
+    ['PATCH', '/v1/partner/keys/:id', 'developers', partners.keys.patch],
+    ['DELETE', '/v1/partner/keys/:id', 'developers', partners.keys.delete],
+    ['POST', '/v1/partner/keys/:id/rotate', 'developers', partners.keys.rotate],
+
+    ['GET', '/v1/partner/settings', 'memberReads', partners.profile.settings],
+    ['PATCH', '/v1/partner/settings', 'owners', partners.profile.updateSettings],
+    ['GET', '/v1/partner/config', 'widget', partners.profile.config],
+
+    ['GET', '/v1/partner/members', 'memberReads', partners.team.members.list],
+    ['PATCH', '/v1/partner/members/:id', 'owners', partners.team.members.patch],
+    ['DELETE', '/v1/partner/members/:id', 'owners', partners.team.members.delete],
+    ['POST', '/v1/partner/members/leave', 'memberReads', partners.team.members.leave],
+    ['GET', '/v1/partner/invitations', 'owners', partners.team.invitations.list],
+    ['POST', '/v1/partner/invitations', 'owners', partners.team.invitations.create],
+    ['DELETE', '/v1/partner/invitations/:id', 'owners', partners.team.invitations.delete],
+    ['POST', '/v1/partner/invitations/show', 'anyone', partners.team.invitations.show],
+    ['POST', '/v1/partner/invitations/accept', 'account', partners.team.invitations.accept],
+    ['POST', '/v1/partner/invitations/decline', 'anyone', partners.team.invitations.decline],
+
+    ['GET', '/v1/partner/go-live', 'memberReads', partners.goLive.get],
+    ['POST', '/v1/partner/go-live', 'owners', partners.goLive.apply],
+    ['GET', '/v1/partner/go-live/checklist', 'memberReads', partners.goLive.checklist],
 
     ['GET', '/v1/partner/users', 'reads', users.list],
     ['POST', '/v1/partner/users', 'writes', users.create],
@@ -115,6 +148,15 @@ export function routeTable(deps: ServerDependencies): readonly Route[] {
     ['GET', '/v1/partner/webhooks/:id/deliveries', 'reads', webhooks.deliveries],
     ['GET', '/v1/partner/webhooks/deliveries/:id', 'reads', webhooks.delivery],
   ];
+}
+
+/** Partners may not ask actions for them: what an integration has shown is brought together here. */
+function integrationEvidence(sql: Sql): IntegrationEvidence {
+  return {
+    firstCompletedAction: (tenant) => findFirstCompletedAction(sql, tenant),
+    firstReversal: (tenant) => findFirstReversal(sql, tenant),
+    firstAnsweredDelivery: (tenant) => findFirstAnsweredDelivery(sql, tenant),
+  };
 }
 
 /** Whoever watches over a process asks them: an answer of 429 there would get a healthy process restarted. */

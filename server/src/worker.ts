@@ -2,6 +2,7 @@ import type { Environment } from '@sirgiving/contract';
 import type { Logger } from 'pino';
 import { purgeAccounts } from './accounts/index.ts';
 import { reprocessFailedActions, type SubmissionQueue } from './actions/index.ts';
+import { warnOfExpiringKeys } from './partners/index.ts';
 import type { Clock } from './platform/clock.ts';
 import type { Sql } from './platform/db.ts';
 import { Failpoints } from './platform/failpoints.ts';
@@ -28,7 +29,7 @@ export interface WorkerDependencies {
   readonly log: Logger;
   readonly allowInsecureLoopback: boolean;
   /** Mails that wait; none are sent when left out. */
-  readonly mailOutbox?: Pick<MailOutbox, 'sendDue'>;
+  readonly mailOutbox?: Pick<MailOutbox, 'sendDue' | 'queue' | 'isConfigured'>;
   /** How long what a worker has claimed is out of reach of the others; 60 s when left out. */
   readonly leaseMilliseconds?: number;
   /** The process's guarded fetch when left out. */
@@ -82,6 +83,11 @@ export function startWorker(deps: WorkerDependencies): Worker {
       name: 'process failed actions again',
       everyMilliseconds: POOL_SWEEP_MILLISECONDS,
       run: () => reprocessFailedActions(deps),
+    },
+    {
+      name: 'warn of expiring keys',
+      everyMilliseconds: HOUR_MILLISECONDS,
+      run: async () => void (await warnOfExpiringKeys(deps)),
     },
     {
       name: 'purge kept answers',

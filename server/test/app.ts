@@ -7,6 +7,7 @@ import type { TSchema } from 'typebox';
 import { createAccountAccess, type OutsideIssuer } from '../src/accounts/index.ts';
 import { SubmissionQueue } from '../src/actions/index.ts';
 import { createKey, createPartner, type IssuedKey, type PartnerStatus, type Tier } from '../src/partners/index.ts';
+import type { Role } from '../src/platform/caller.ts';
 import { ChangeWatch } from '../src/platform/change-watch.ts';
 import { type Clock, systemClock } from '../src/platform/clock.ts';
 import { readChangeCounter } from '../src/platform/credential-changes.ts';
@@ -14,13 +15,21 @@ import type { Sql } from '../src/platform/db.ts';
 import type { Endpoint, Tenant } from '../src/platform/endpoint.ts';
 import { Failpoints } from '../src/platform/failpoints.ts';
 import { publicId, randomIds } from '../src/platform/ids.ts';
-import { MailBox } from '../src/platform/mail.ts';
+import { type KeptMail, MailBox } from '../src/platform/mail.ts';
 import { MailOutbox } from '../src/platform/mail-outbox.ts';
 import { compileValueCheck } from '../src/platform/request-validation.ts';
 import { createSecretBox, type SecretBox } from '../src/platform/secret-box.ts';
 import { createPool, fundPool } from '../src/pools/index.ts';
 import type { Route } from '../src/route.ts';
 import { type BuiltServer, buildServer, routeTable, type ServerDependencies } from '../src/server.ts';
+import {
+  headersOfPerson,
+  joinTeam,
+  type NewPersonOptions,
+  type PersonOptions,
+  personMaker,
+  type TestPerson,
+} from './people.ts';
 import { createTestDatabase } from './test-database.ts';
 
 export interface TestAppOptions {
@@ -79,6 +88,14 @@ export interface TestApp {
   newPartner(options?: NewPartnerOptions): Promise<TestPartner>;
   /** A signed request. `body` is sent as JSON; a string or bytes exactly as they are. */
   signed(method: string, path: string, body?: unknown, options?: SignedOptions): Promise<Answer>;
+  /** Somebody with an account and a session. */
+  newPerson(options?: NewPersonOptions): Promise<TestPerson>;
+  /** Somebody in the team of a partner. */
+  newMember(role: Role, partner?: TestPartner): Promise<TestPerson>;
+  /** A request with somebody's access token. `body` is sent as JSON; a string exactly as it is. */
+  by(person: TestPerson, method: string, path: string, body?: unknown, options?: PersonOptions): Promise<Answer>;
+  /** What was mailed from this server; the newest first. */
+  mails(): Promise<readonly KeptMail[]>;
   /** Any request, for malformed ones. */
   request(options: InjectOptions): Promise<Answer>;
   close(): Promise<void>;
@@ -140,6 +157,8 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const partner =
     shared?.partner ?? (await newPartner(options.poolTokens === undefined ? {} : { poolTokens: options.poolTokens }));
 
+  const newPerson = personMaker({ sql, secretBox, clock });
+
   const request = async (injected: InjectOptions): Promise<Answer> => {
     const response = await app.inject(injected);
     const text = response.body;
@@ -166,6 +185,18 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     keys: partner.keys,
     errors,
     newPartner,
+    newPerson,
+    newMember: async (role, of = partner) => {
+      const person = await newPerson();
+      await joinTeam(sql, clock, of.partnerId, person.accountId, role);
+      return person;
+    },
+    by: (person, method, path, body, by) =>
+      request(personsRequest({ method, path, body }, headersOfPerson(person, by))),
+    mails: async () => {
+      await mailOutbox.sendDue(sql, pino({ level: 'silent' }));
+      return mailBox.list();
+    },
     request,
     signed: (method, path, body, signing = {}) =>
       request(signedRequest({ clock, partner, method, path, body }, signing)),
@@ -201,6 +232,20 @@ export function signedRequest(toSign: ToSign, options: SignedOptions = {}): Inje
       'x-signature': signRequest({ hmacSecret: keys.hmacSecret, timestamp, method, path, body: payload }),
       ...options.headers,
     },
+    ...(payload === undefined ? {} : { payload }),
+  };
+}
+
+/** The injectable form of a request that is not signed. */
+export function personsRequest(
+  { method, path, body }: { method: string; path: string; body?: unknown },
+  headers: Record<string, string>,
+): InjectOptions {
+  const payload = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
+  return {
+    method: method as NonNullable<InjectOptions['method']>,
+    url: path,
+    headers: { ...(payload === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
     ...(payload === undefined ? {} : { payload }),
   };
 }

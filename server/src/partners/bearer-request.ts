@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type Environment, environments } from '@sirgiving/contract';
-import type { AccountCaller, AdminCaller, MemberCaller } from '../platform/caller.ts';
+import type { AccountCaller, AdminCaller, MemberCaller, Role } from '../platform/caller.ts';
 import type { ChangeWatch } from '../platform/change-watch.ts';
 import { rowId } from '../platform/ids.ts';
 import { type Problem, problem } from '../platform/problem-json.ts';
@@ -122,16 +122,20 @@ export function chooseMembership(memberships: readonly Membership[], headers: In
   return first;
 }
 
+/** Throws 403 ROLE_REQUIRED. */
+export function judgeRole(role: Role, needed: Role): void {
+  if (!includesRole(role, needed)) {
+    throw problem('ROLE_REQUIRED', `This needs the role ${needed}, and yours is ${role}.`);
+  }
+}
+
 function memberCaller(
   { accountId, sessionId }: AccountCaller,
   { partnerId, role, partner }: Membership,
   environment: Environment,
   access: Access,
 ): MemberCaller {
-  const needed = lowestRole(access.scope) ?? 'owner';
-  if (!includesRole(role, needed)) {
-    throw problem('ROLE_REQUIRED', `This needs the role ${needed}, and yours is ${role}.`);
-  }
+  judgeRole(role, lowestRole(access.scope) ?? 'owner');
   if (access.scope === 'submits' && environment === 'production') {
     throw problem('SECRET_KEY_REQUIRED', 'In production rewards are issued by your server: sign with the secret key.');
   }

@@ -9,6 +9,8 @@ export interface NewPartner {
   slug?: string | undefined;
   status: PartnerStatus;
   tier?: Tier;
+  /** For who may never see production data (contract §1). */
+  sandboxOnly?: boolean;
   createdAt: Date;
 }
 
@@ -24,10 +26,10 @@ export async function createPartner(tx: Tx, ids: Ids, wanted: NewPartner): Promi
   }
   const id = ids.uuid();
   const slug = await takeSlug(tx, id, name, wanted.slug);
-  const { status, tier = 'STANDARD', createdAt } = wanted;
+  const { status, tier = 'STANDARD', sandboxOnly = false, createdAt } = wanted;
   await tx`
-    insert into partners (id, name, slug, status, tier, created_at)
-    values (${id}, ${name}, ${slug}, ${status}, ${tier}, ${createdAt})`;
+    insert into partners (id, name, slug, status, tier, sandbox_only, created_at)
+    values (${id}, ${name}, ${slug}, ${status}, ${tier}, ${sandboxOnly}, ${createdAt})`;
   return { id, name, slug, status, tier, createdAt };
 }
 

@@ -22,8 +22,8 @@ interface MembershipRow {
 }
 
 /**
- * The memberships of accounts, all in one statement together with the counter of changes. Every account that was asked for is found,
- * also one that belongs to nobody.
+ * The memberships of accounts, all in one statement together with the counter of changes. An account that belongs to nobody is not
+ * found, and so not kept in memory: its first partner is there at once.
  */
 export async function findMemberships(sql: Sql, accountIds: readonly string[]): Promise<Found<readonly Membership[]>> {
   const rows = await sql<({ change: number } & (MembershipRow | { accountId: null }))[]>`
@@ -32,8 +32,10 @@ export async function findMemberships(sql: Sql, accountIds: readonly string[]): 
     left join (${membershipsOf(sql, accountIds)}) f on true`;
   const [first] = rows;
   if (first === undefined) throw new Error('credential_changes is empty, and it must hold one row');
-  const byKey = new Map<string, Membership[]>(accountIds.map((accountId) => [accountId, []]));
-  for (const row of rows) if (row.accountId !== null) byKey.get(row.accountId)?.push(readMembership(row));
+  const byKey = new Map<string, Membership[]>();
+  for (const row of rows) {
+    if (row.accountId !== null) byKey.set(row.accountId, [...(byKey.get(row.accountId) ?? []), readMembership(row)]);
+  }
   return { change: first.change, byKey };
 }
 

@@ -20,3 +20,10 @@ export interface Partner {
   tier: Tier;
   createdAt: Date;
 }
+
+/** Requests a minute, per partner and environment (contract §4). */
+export const REQUESTS_PER_MINUTE: Readonly<Record<Tier, number>> = {
+  STANDARD: 1_000,
+  PROFESSIONAL: 5_000,
+  ENTERPRISE: 50_000,
+};

@@ -65,7 +65,13 @@ async function findOrCreateDemo(tx: Tx, ids: Ids, now: Date): Promise<{ partner:
   const found = await findPartner(tx, DEMO_SLUG);
   if (found !== undefined) return { partner: found, isNew: false };
   try {
-    const wanted = { name: DEMO_NAME, slug: DEMO_SLUG, status: 'PENDING_APPROVAL', createdAt: now } as const;
+    const wanted = {
+      name: DEMO_NAME,
+      slug: DEMO_SLUG,
+      status: 'PENDING_APPROVAL',
+      sandboxOnly: true,
+      createdAt: now,
+    } as const;
     return { partner: await createPartner(tx, ids, wanted), isNew: true };
   } catch (error) {
     const partner = await findPartner(tx, DEMO_SLUG);

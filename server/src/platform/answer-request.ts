@@ -53,6 +53,8 @@ export interface RouteToAnswer {
   endpoint: Endpoint;
   /** Proves who calls, at once where nothing has to be looked up. Throws a Problem. Undefined: anyone may call. */
   authenticate: ((request: UnprovenRequest) => Caller | Promise<Caller>) | undefined;
+  /** What this process has to see before a write is answered, so that the caller's next request meets it. Must not reject. */
+  settle?: () => Promise<void>;
 }
 
 const NO_BYTES = Buffer.alloc(0);
@@ -63,7 +65,7 @@ const NO_LIMITS: readonly Counting[] = [];
  * (over the raw bytes), rate limit, JSON, schema, the endpoint, one JSON.stringify.
  */
 export function answerRoute(deps: AnswerDependencies, route: RouteToAnswer): RouteHandlerMethod {
-  const { endpoint, authenticate } = route;
+  const { endpoint, authenticate, settle } = route;
   const checks = compileRequestChecks(endpoint);
   const writes = route.method !== 'GET';
   return async (request, reply) => {
@@ -78,6 +80,7 @@ export function answerRoute(deps: AnswerDependencies, route: RouteToAnswer): Rou
     const answer = await run(deps, route, request, reply, call);
     if (caller !== undefined && reply.hasHeader('idempotent-replayed')) deps.afterReplay(caller);
     if (writes) deps.afterWrite();
+    if (settle !== undefined) await settle();
     if (deps.isStopping()) reply.header('connection', 'close');
     reply.header('cache-control', 'no-store');
     if (answer === undefined) return reply.send();

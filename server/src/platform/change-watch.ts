@@ -47,6 +47,13 @@ export class ChangeWatch {
     return this.#look;
   }
 
+  /** Looks with a look that has not begun yet, so that it sees what was committed before this call. Never rejects. */
+  async lookAnew(): Promise<void> {
+    await this.#look?.catch(() => {});
+    // Who asks next is told if the database does not answer.
+    await this.look().catch(() => {});
+  }
+
   /** Takes in a value that was read by a statement sent at `beganAt` (`performance.now()`). */
   observe(value: number, beganAt: number): void {
     if (value > this.#value) {

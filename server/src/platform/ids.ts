@@ -24,7 +24,9 @@ export type IdPrefix =
   | 'rev'
   | 'rdm'
   | 'acc'
-  | 'ses';
+  | 'ses'
+  | 'inv'
+  | 'glv';
 
 const BASE32 = '0123456789abcdefghjkmnpqrstvwxyz';
 const HEX_VALUE = new Int8Array(128).fill(-1);

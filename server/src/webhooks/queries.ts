@@ -134,3 +134,21 @@ export async function getDelivery(sql: Queryable, tenant: Tenant, id: string): P
   if (row === undefined) throw noSuchDelivery();
   return { ...presentDelivery(row), attemptLog: attempts.map(presentAttempt) };
 }
+
+/** The address of a tenant's oldest webhook that is not deleted. */
+export async function findFirstWebhookUrl(sql: Queryable, tenant: Tenant): Promise<string | undefined> {
+  const [row] = await sql<{ url: string }[]>`
+    select url from webhook_endpoints
+    where partner_id = ${tenant.partnerId} and environment = ${tenant.environment} and deleted_at is null
+    order by id limit 1`;
+  return row?.url;
+}
+
+/** When a receiver of a tenant answered 2xx for the first time, as far back as deliveries are kept. */
+export async function findFirstAnsweredDelivery(sql: Queryable, tenant: Tenant): Promise<Date | undefined> {
+  const [row] = await sql<{ updatedAt: Date }[]>`
+    select updated_at as "updatedAt" from webhook_deliveries
+    where partner_id = ${tenant.partnerId} and environment = ${tenant.environment} and status = 'SUCCEEDED'
+    order by id limit 1`;
+  return row?.updatedAt;
+}
