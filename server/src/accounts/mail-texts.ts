@@ -27,7 +27,7 @@ export function verificationMail(to: string, links: AccountLinks, token: string)
   return mail(
     to,
     'Confirm your e-mail address',
-    'welcome to SIR Giving! Please confirm that this address is yours; then you can log in:',
+    'Welcome to SIR Giving! Please confirm that this address is yours; then you can log in:',
     links.verifyEmail(token),
     'The link works once, for 30 minutes. If it has become too old, just register again.',
     'You did not register? Then somebody mistyped their address. You need not do anything.',
@@ -39,7 +39,7 @@ export function alreadyRegisteredMail(to: string, links: AccountLinks): Mail {
   return mail(
     to,
     'You already have an account',
-    'somebody, probably you, has just tried to register with this address. You already have an account, so nothing was changed: just log in as always.',
+    'Somebody, probably you, has just tried to register with this address. You already have an account, so nothing was changed: just log in as always.',
     'If you do not remember your password, you can choose a new one here:',
     links.forgotPassword,
   );
@@ -50,7 +50,7 @@ export function passwordResetMail(to: string, links: AccountLinks, token: string
   return mail(
     to,
     'Choose a new password',
-    'here you can choose a new password:',
+    'Here you can choose a new password:',
     links.resetPassword(token),
     'The link works once, for 30 minutes. With the new password all devices are logged out.',
     'You did not ask for this? Then you need not do anything: your password stays as it is.',
@@ -62,7 +62,7 @@ export function passwordChangedMail(to: string, links: AccountLinks): Mail {
   return mail(
     to,
     'Your password was changed',
-    'the password of your account has just been changed, and all devices were logged out.',
+    'The password of your account has just been changed, and all devices were logged out.',
     'Was that not you? Then choose a new password at once:',
     links.forgotPassword,
   );

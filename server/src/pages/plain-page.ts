@@ -50,6 +50,7 @@ export function plainPage(title: string, content: Html, script?: string): string
   <meta name="color-scheme" content="light dark">
   <title>${title} · SIR Giving</title>
   <link rel="icon" href="${DOCS_PATH}/icon.svg" type="image/svg+xml">
+  <link rel="preload" href="${DOCS_PATH}/fonts/figtree.woff2" as="font" type="font/woff2" crossorigin>
   <link rel="stylesheet" href="${DOCS_PATH}/page.css">
   <link rel="stylesheet" href="${DOCS_PATH}/layout.css">
   <link rel="stylesheet" href="/pages/pages.css">
