@@ -16,6 +16,8 @@ export interface Operation {
   pathParameters: readonly Parameter[];
   queryParameters: readonly Parameter[];
   takesIdempotencyKey: boolean;
+  /** Whether a request that is signed with a key can succeed. */
+  takesKeys: boolean;
   body: JsonSchema | undefined;
   /** Status → the codes that a problem of that status may carry; a success has none. */
   answers: ReadonlyMap<number, ReadonlySet<string>>;
@@ -63,6 +65,7 @@ function readOperation(method: string, path: string, operation: DocumentedOperat
     pathParameters: inPlace('path'),
     queryParameters: inPlace('query'),
     takesIdempotencyKey: inPlace('header').some(({ name }) => name === 'Idempotency-Key'),
+    takesKeys: operation.security.some((alternative) => 'signature' in alternative),
     body: operation.requestBody?.content['application/json']?.schema,
     answers: new Map(
       Object.entries(operation.responses).map(([status, response]) => [

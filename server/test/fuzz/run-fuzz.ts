@@ -29,7 +29,7 @@ export interface FuzzReport {
   milliseconds: number;
   generatingMilliseconds: number;
   seen: Sightings;
-  /** Operations that were never answered with success. */
+  /** Operations that take keys and were never answered with success. */
   neverSucceeded: string[];
 }
 
@@ -55,7 +55,9 @@ export async function runFuzz(target: FuzzTarget, calls: number, seed: number): 
     await Promise.all(Array.from({ length: CALLS_AT_ONCE }, sendAll));
   }
   const milliseconds = performance.now() - startedAt;
-  const neverSucceeded = operations.map(({ id }) => id).filter((id) => !seen.succeeded.has(id));
+  const neverSucceeded = operations
+    .filter(({ id, takesKeys }) => takesKeys && !seen.succeeded.has(id))
+    .map(({ id }) => id);
   return { seed, calls, milliseconds, generatingMilliseconds, seen, neverSucceeded };
 }
 

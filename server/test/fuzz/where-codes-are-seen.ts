@@ -11,7 +11,6 @@ export const CODES_OF_THE_FUZZ_RUN: readonly ErrorCode[] = [
   'TIMESTAMP_OUT_OF_RANGE',
   'WRONG_ENVIRONMENT',
   'SIGNATURE_REUSED',
-  'INSUFFICIENT_BALANCE',
   'SECRET_KEY_REQUIRED',
   'SECRET_KEY_IN_BROWSER',
   'IP_NOT_ALLOWED',
@@ -47,6 +46,10 @@ export const DIRECTED_TESTS: Partial<Record<ErrorCode, DirectedTest>> = {
   INSUFFICIENT_POOL: {
     file: 'server/src/actions/routes.test.ts',
     title: 'a failed action is kept, listed and explained',
+  },
+  INSUFFICIENT_BALANCE: {
+    file: 'server/src/users/redeem-tokens.test.ts',
+    title: 'a refused request writes nothing and uses no key up',
   },
   PARTNER_NOT_APPROVED: {
     file: 'server/src/server.test.ts',

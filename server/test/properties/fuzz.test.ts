@@ -32,13 +32,13 @@ test('whatever is sent, no answer is a 5xx or one that the OpenAPI document does
   expect(target.app.errors.map(({ err }) => String(err))).toEqual([]);
 });
 
-test('the calls reach far: every operation succeeds, and every code that is listed for them is seen', () => {
+test('the calls reach far: every operation that a key opens succeeds, and every code that is listed for them is seen', () => {
   if (calls < SHORT_FORM_CALLS) return;
   const seen = new Set([...report.seen.answers.keys()].map((label) => label.split(' ')[1]));
   expect(CODES_OF_THE_FUZZ_RUN.filter((code) => !seen.has(code))).toEqual([]);
   expect(report.neverSucceeded).toEqual([]);
   const successes = ['200', '201', '204'].map((status) => report.seen.answers.get(status) ?? 0);
-  expect(successes.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(calls / 4);
+  expect(successes.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(calls / 5);
 });
 
 test('the book is as it should be afterwards', { timeout: 60_000 }, async () => {
