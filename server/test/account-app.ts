@@ -100,21 +100,7 @@ export async function startAccountApp(options: AccountAppOptions = {}): Promise<
   const masterKey = beside?.masterKey ?? randomBytes(32).toString('hex');
   const secretBox = createSecretBox(masterKey);
   const mailBox = new MailBox('SIR Giving <no-reply@example.org>', clock);
-  const parts = { sql, clock, ids: randomIds, secretBox, environment };
-  const mailOutbox = new MailOutbox({ ...parts, delivery: options.delivery ?? { kind: 'memory', mailBox } });
-  const access = createAccountAccess({
-    ...parts,
-    changes: new ChangeWatch(() => readChangeCounter(sql)),
-    outsideIssuer: options.outsideIssuer,
-  });
-  const deps: AccountDependencies = {
-    ...parts,
-    mailOutbox,
-    access,
-    publicUrl: 'https://devapi.example.org',
-    readMemberships: async (accountId) => options.memberships?.(accountId) ?? [],
-    isInUse: async (_tx, accountId) => options.isInUse?.(accountId) ?? false,
-  };
+  const deps = dependencies({ sql, clock, ids: randomIds, secretBox, environment }, mailBox, options);
   const errors: unknown[] = [];
   const app = serve(deps, errors);
   registerPages(app, mailBox);
@@ -142,11 +128,11 @@ export async function startAccountApp(options: AccountAppOptions = {}): Promise<
     database,
     masterKey,
     deps,
-    access,
+    access: deps.access,
     mailBox,
     post,
     get: (path, accessToken) => send({ method: 'GET', url: `/v1/${path}`, headers: authorized(accessToken) }),
-    sendMails: () => mailOutbox.sendDue(sql, pino({ level: 'silent' })),
+    sendMails: () => deps.mailOutbox.sendDue(sql, pino({ level: 'silent' })),
     mailTo: (email) => {
       const mail = mailBox.list().find(({ to }) => to === email);
       return mail === undefined ? undefined : { ...mail, token: /#([\w-]{43})\n/.exec(mail.text)?.[1] ?? '' };
@@ -166,6 +152,25 @@ export async function startAccountApp(options: AccountAppOptions = {}): Promise<
     },
   };
   return self;
+}
+
+type Parts = Pick<AccountDependencies, 'sql' | 'clock' | 'ids' | 'secretBox' | 'environment'>;
+
+function dependencies(parts: Parts, mailBox: MailBox, options: AccountAppOptions): AccountDependencies {
+  const { sql } = parts;
+  const access = createAccountAccess({
+    ...parts,
+    changes: new ChangeWatch(() => readChangeCounter(sql)),
+    outsideIssuer: options.outsideIssuer,
+  });
+  return {
+    ...parts,
+    mailOutbox: new MailOutbox({ ...parts, delivery: options.delivery ?? { kind: 'memory', mailBox } }),
+    access,
+    publicUrl: 'https://devapi.example.org',
+    readMemberships: async (accountId) => options.memberships?.(accountId) ?? [],
+    isInUse: async (_tx, accountId) => options.isInUse?.(accountId) ?? false,
+  };
 }
 
 /** Options of a call by somebody who is logged in. */
