@@ -118,6 +118,7 @@ export function routeTable(deps: ServerDependencies): readonly Route[] {
     ['POST', '/v1/partner/users', 'writes', users.create],
     ['GET', '/v1/partner/users/:externalId', 'reads', users.get],
     ['PATCH', '/v1/partner/users/:externalId', 'writes', users.patch],
+    ['DELETE', '/v1/partner/users/:externalId', 'writes', users.erase],
     ['GET', '/v1/partner/users/:externalId/balance', 'reads', users.balance],
     ['GET', '/v1/partner/users/:externalId/transactions', 'reads', transactions.ofUser],
     ['POST', '/v1/partner/users/:externalId/redemptions', 'writes', users.redeem],

@@ -42,7 +42,7 @@ export async function readFailedActions(
           order by s.ordinality)
         from json_array_elements(a.stakeholders) with ordinality as s (value, ordinality)
         left join partner_users u on u.partner_id = ${partnerId} and u.environment = ${environment}
-          and u.id = (s.value ->> 'userId')::uuid
+          and u.id = (s.value ->> 'userId')::uuid and u.erased_at is null
       ) as stakeholders
     from actions a
     where a.partner_id = ${partnerId} and a.environment = ${environment} and a.status = 'FAILED'

@@ -18,7 +18,8 @@ export const noSuchUser = () => problem('NOT_FOUND', 'There is no user with this
 export async function getUser(sql: Queryable, tenant: Tenant, externalUserId: string): Promise<User> {
   const [row] = await sql<UserRow[]>`
     select ${userColumns(sql)} from partner_users
-    where partner_id = ${tenant.partnerId} and environment = ${tenant.environment} and external_user_id = ${externalUserId}`;
+    where partner_id = ${tenant.partnerId} and environment = ${tenant.environment} and external_user_id = ${externalUserId}
+      and erased_at is null`;
   if (row === undefined) throw noSuchUser();
   return presentUser(row);
 }
@@ -40,7 +41,8 @@ export async function listUsers(
   const { search } = filter;
   const matching = sql`
     from partner_users
-    where partner_id = ${tenant.partnerId} and environment = ${tenant.environment} ${createdWithin(sql, filter)}
+    where partner_id = ${tenant.partnerId} and environment = ${tenant.environment} and erased_at is null
+      ${createdWithin(sql, filter)}
       ${search === undefined ? sql`` : sql`and external_user_id between ${search} and ${search + LAST_CHARACTER.repeat(MAX_EXTERNAL_ID_CHARACTERS)}`}`;
   const [rows, counted] = await Promise.all([
     sql<UserRow[]>`
@@ -74,7 +76,8 @@ export async function readBalance(
     from partner_users u
     left join ledger_accounts a
       on a.partner_id = ${tenant.partnerId} and a.environment = ${tenant.environment} and a.id = u.id and a.kind = 'user.available'
-    where u.partner_id = ${tenant.partnerId} and u.environment = ${tenant.environment} and u.external_user_id = ${externalUserId}`;
+    where u.partner_id = ${tenant.partnerId} and u.environment = ${tenant.environment} and u.external_user_id = ${externalUserId}
+      and u.erased_at is null`;
   if (row === undefined) throw noSuchUser();
   return {
     externalUserId,

@@ -78,7 +78,8 @@ function replay(row: RedemptionRow, request: RedemptionRequest): RedemptionOutco
 async function userIdOf(sql: Queryable, tenant: Tenant, externalUserId: string): Promise<string> {
   const [user] = await sql<{ id: string }[]>`
     select id from partner_users
-    where partner_id = ${tenant.partnerId} and environment = ${tenant.environment} and external_user_id = ${externalUserId}`;
+    where partner_id = ${tenant.partnerId} and environment = ${tenant.environment} and external_user_id = ${externalUserId}
+      and erased_at is null`;
   if (user === undefined) throw noSuchUser();
   return user.id;
 }
@@ -114,6 +115,8 @@ async function redeem(tx: Tx, ids: Ids, tenant: Tenant, userId: string, request:
     users: [{ partnerId, id: userId }],
     singletons: { partnerId, environment, kinds: ['redeemed'] },
   });
+  // Under the pool's lock nobody is erased: whoever was a moment ago is gone.
+  if ((await userIdOf(tx, tenant, externalUserId)) !== userId) throw noSuchUser();
   const claimed = await claim(tx, tenant, userId, request, ids, now);
   if (claimed === undefined) {
     const earlier = await findRedemption(tx, tenant, request.idempotencyKey);

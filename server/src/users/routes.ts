@@ -14,6 +14,7 @@ import { endpoint, keyedEndpoint } from '../platform/endpoint.ts';
 import type { Ids } from '../platform/ids.ts';
 import { pageRequest } from '../platform/keyset-page.ts';
 import { createUser } from './create-user.ts';
+import { eraseUser, findPersonalTraces, type PersonalTraces } from './erase-user.ts';
 import { getUser, listUsers, readBalance } from './queries.ts';
 import { redeemTokens } from './redeem-tokens.ts';
 import { updateUser } from './update-user.ts';
@@ -25,7 +26,12 @@ export interface UserDependencies {
 
 /** The endpoints under `/v1/partner/users`; a user's transactions are with `transactionEndpoints`. */
 export function userEndpoints(deps: UserDependencies) {
-  return { ...readingEndpoints(deps), ...writingEndpoints(deps), redeem: redemptionEndpoint(deps) };
+  return {
+    ...readingEndpoints(deps),
+    ...writingEndpoints(deps),
+    erase: erasureEndpoint(deps),
+    redeem: redemptionEndpoint(deps),
+  };
 }
 
 function readingEndpoints({ sql }: UserDependencies) {
@@ -95,6 +101,30 @@ function writingEndpoints({ ids }: UserDependencies) {
     (tx, { tenant, params, body, now }) => updateUser(tx, tenant, params.externalId, body, now),
   );
   return { create, patch };
+}
+
+function erasureEndpoint({ sql, ids }: UserDependencies) {
+  // What was found before the transaction, by its call.
+  const found = new WeakMap<object, PersonalTraces>();
+  return keyedEndpoint(
+    {
+      summary: 'Erase a user',
+      description:
+        'Erases the person: e-mail, names, metadata and your own id of the user, also in events that were told. The books stay: ' +
+        'transactions and actions name a marker (`erased:…`) in place of the user, and can still be reversed. The `externalUserId` is ' +
+        'free again; a user who is created under it is another one, with an empty balance.',
+      params: UserParams,
+      status: 204,
+      errors: ['NOT_FOUND', 'UNAVAILABLE', 'OUTCOME_UNKNOWN'],
+    },
+    async (tx, call) => {
+      const { tenant, params, now } = call;
+      const traces = found.get(call);
+      if (traces === undefined) throw new Error('nobody has looked for the traces of this user');
+      await eraseUser(tx, ids, tenant, params.externalId, traces, now);
+    },
+    async (call) => void found.set(call, await findPersonalTraces(sql, ids, call.tenant, call.params.externalId)),
+  );
 }
 
 function redemptionEndpoint(deps: UserDependencies) {

@@ -55,13 +55,14 @@ export async function createStakeholderUsers(
   return new Set(rows.map((row) => row.id));
 }
 
-/** Fills what is empty and never overwrites what is filled (contract §6). Rows are locked in the order of their keys. */
+/** Fills what is empty and never overwrites what is filled (contract §6); nothing of who was erased meanwhile. Rows are locked in the order of their keys. */
 export async function fillEmptyFields(tx: Tx, users: readonly KnownUser[], updatedAt: Date): Promise<void> {
   await tx`
     with locked as (
       select u.partner_id, u.id
       from unnest(${users.map((u) => u.partnerId)}::uuid[], ${users.map((u) => u.id)}::uuid[]) as k (partner_id, id)
       join partner_users u on u.partner_id = k.partner_id and u.id = k.id
+      where u.erased_at is null
       order by u.partner_id, u.environment, u.external_user_id
       for no key update of u
     )

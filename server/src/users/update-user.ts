@@ -26,6 +26,7 @@ export async function updateUser(
   const [row] = await tx<UserRow[]>`
     update partner_users set ${tx({ ...columns, updated_at: now })}
     where partner_id = ${tenant.partnerId} and environment = ${tenant.environment} and external_user_id = ${externalUserId}
+      and erased_at is null
     returning ${userColumns(tx)}`;
   if (row === undefined) throw noSuchUser();
   return presentUser(row);
