@@ -70,7 +70,7 @@ create table idempotent_requests (
   environment text not null,
   route text collate "C" not null,
   idempotency_key text collate "C",
-  signature bytea not null,
+  signature_hash bytea not null,
   body_hash bytea not null,
   status smallint not null,
   answer json,
@@ -82,7 +82,7 @@ create table idempotent_requests (
   primary key (partner_id, id)
 );
 create unique index idempotent_requests_key on idempotent_requests (partner_id, environment, route, idempotency_key) where idempotency_key is not null;
-create unique index idempotent_requests_signature on idempotent_requests (partner_id, environment, signature);
+create unique index idempotent_requests_signature on idempotent_requests (partner_id, environment, signature_hash);
 create index idempotent_requests_age on idempotent_requests (created_at);
 create index idempotent_requests_secrets on idempotent_requests (created_at) where secrets_encrypted is not null;
 

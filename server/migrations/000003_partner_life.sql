@@ -80,7 +80,7 @@ create unique index api_keys_successor on api_keys (partner_id, rotated_from) wh
 create index api_keys_expiring on api_keys (environment, expires_at) where expires_at is not null and revoked_at is null;
 
 -- People have no signature: their retries are recognised by the Idempotency-Key alone.
-alter table idempotent_requests alter column signature drop not null;
+alter table idempotent_requests alter column signature_hash drop not null;
 
 -- ── Going live ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 

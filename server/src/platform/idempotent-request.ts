@@ -115,8 +115,9 @@ export async function runOnce(
   });
 }
 
-function signatureBytes(signature: string | undefined): Buffer | null {
-  return signature === undefined ? null : Buffer.from(signature, 'hex');
+/** No signature stands in a table in the clear (contract §10): what is kept of it recognises it and cannot be sent again. */
+function signatureHash(signature: string): Buffer {
+  return createHash('sha256').update(signature).digest();
 }
 
 function stillRunning(): Problem {
@@ -132,9 +133,9 @@ async function claim(tx: Tx, ids: Ids, request: KeyedRequest): Promise<string | 
       tx`select set_config('lock_timeout', ${String(MAX_WAIT_MILLISECONDS)}, true)`,
       tx`
         insert into idempotent_requests
-          (partner_id, id, environment, route, idempotency_key, signature, body_hash, status, created_at)
+          (partner_id, id, environment, route, idempotency_key, signature_hash, body_hash, status, created_at)
         values
-          (${tenant.partnerId}, ${id}, ${tenant.environment}, ${route}, ${key ?? null}, ${signatureBytes(signature)},
+          (${tenant.partnerId}, ${id}, ${tenant.environment}, ${route}, ${key ?? null}, ${signature === undefined ? null : signatureHash(signature)},
            ${hash}, ${status}, ${now})
         on conflict do nothing
         returning id`,
@@ -230,7 +231,7 @@ async function findBySignature(tx: Tx, { tenant, signature }: KeyedRequest): Pro
     from idempotent_requests seen
     left join idempotent_requests first on first.partner_id = ${tenant.partnerId} and first.id = seen.replays_id
     where seen.partner_id = ${tenant.partnerId} and seen.environment = ${tenant.environment}
-      and seen.signature = ${Buffer.from(signature, 'hex')}`;
+      and seen.signature_hash = ${signatureHash(signature)}`;
   return row;
 }
 
@@ -249,8 +250,8 @@ async function rememberSignature(tx: Tx, ids: Ids, request: KeyedRequest, firstI
   const { tenant, route, signature, hash, status, now } = request;
   if (signature === undefined) return;
   await tx`
-    insert into idempotent_requests (partner_id, id, environment, route, signature, body_hash, status, created_at, replays_id)
-    values (${tenant.partnerId}, ${ids.uuid()}, ${tenant.environment}, ${route}, ${Buffer.from(signature, 'hex')}, ${hash},
+    insert into idempotent_requests (partner_id, id, environment, route, signature_hash, body_hash, status, created_at, replays_id)
+    values (${tenant.partnerId}, ${ids.uuid()}, ${tenant.environment}, ${route}, ${signatureHash(signature)}, ${hash},
       ${status}, ${now}, ${firstId})
     on conflict do nothing`;
 }
