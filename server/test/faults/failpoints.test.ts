@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Sql } from '../../src/platform/db.ts';
 import { compareWithDatabase, expectCleanBooks, retryEverything } from './compare-books.ts';
 import { Journal } from './journal.ts';
@@ -28,12 +28,19 @@ beforeAll(async () => {
   const database = await postgres.createDatabase();
   sql = database.sql;
   variables = serverVariables(database.url, masterKey);
-  partner = await newScenePartner(sql, masterKey, 100_000_000);
   survivor = new ServerUnderTest(variables);
+  await survivor.ready();
+});
+// Each test has a partner of its own, so that its books are small and quickly compared.
+beforeEach(async () => {
+  partner = await newScenePartner(sql, masterKey, 100_000_000);
   survivorClient = new SignedClient(await survivor.ready(), partner.keys);
 });
+afterEach(async () => {
+  await survivorClient.close();
+  await expectCleanBooks(sql, partner);
+});
 afterAll(async () => {
-  await survivorClient?.close();
   await survivor?.kill();
   await postgres?.remove();
 });
@@ -92,7 +99,6 @@ describe('kill -9 of an API process loses nothing that was answered and pays not
       // Committed and not answered: the place where a client that trusts silence would pay twice.
       if (failpoint === 'after_commit') expect(killed.unknownKept).toBeGreaterThan(0);
     }
-    await expectCleanBooks(sql);
   });
 
   test('at a random moment with at least 500 submissions in flight', minutes(2, 60), async () => {
@@ -115,6 +121,5 @@ describe('kill -9 of an API process loses nothing that was answered and pays not
       kept += killed.unknownKept;
     }
     tell(`random moments: ${kept} submissions were kept without an answer`);
-    await expectCleanBooks(sql);
   });
 });

@@ -3,7 +3,7 @@ import type { SubmitAction } from '@sirgiving/contract';
 import type { Journal, Outcome } from './journal.ts';
 import type { Answer, SignedClient } from './signed-client.ts';
 
-const PAUSE_AFTER_503_MILLISECONDS = 100;
+const PAUSE_AFTER_503_MILLISECONDS = 250;
 const POLL_MILLISECONDS = 1;
 
 /** Many clients that submit one action after the other, each noted in the journal before it is sent. */
