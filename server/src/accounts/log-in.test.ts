@@ -50,7 +50,8 @@ describe('an unknown address', () => {
     }
     const [known, unknown] = [median(times.known), median(times.unknown)];
     console.log(`a wrong password: ${known.toFixed(2)} ms, an unknown address: ${unknown.toFixed(2)} ms`);
-    expect(Math.abs(known - unknown)).toBeLessThan(0.3 * Math.max(known, unknown));
+    // Without a hash to compare with, an unknown address would take a fifth of the time.
+    expect(Math.abs(known - unknown)).toBeLessThan(0.5 * Math.max(known, unknown));
   });
 });
 
