@@ -68,8 +68,11 @@ export async function onServer({ tools, cluster, options, folder, partners }, wo
       LOG_LEVEL: 'warn',
       PORT: String(port),
     };
-    const server = await startProcess(process.execPath, [...NODE_FLAGS, ...profiling(options.cpuProfile), MAIN], variables, () =>
-      answers(`http://127.0.0.1:${port}/readyz`),
+    const server = await startProcess(
+      process.execPath,
+      [...NODE_FLAGS, ...profiling(options.cpuProfile), MAIN],
+      variables,
+      () => answers(`http://127.0.0.1:${port}/readyz`),
     );
     const { connections, itemsPerCall, shape } = work;
     const wanted = { wrk: tools.wrk, port, connections, signers: partners[shape], itemsPerCall, folder };
