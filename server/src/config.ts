@@ -34,6 +34,8 @@ export interface Config {
   roles: { readonly api: boolean; readonly worker: boolean };
   /** For how long what a worker is sending is out of reach of the others: so long it stands still when that worker dies. */
   webhookLeaseSeconds: number;
+  /** Whether requests are logged for the partners; off for benches and for installations that log elsewhere. */
+  requestLog: boolean;
   /** Tests only: the moment at which the process kills itself. */
   failpoint: string | undefined;
   logLevel: LogLevel;
@@ -94,6 +96,7 @@ export function loadConfig(variables: Variables): Config {
     roles: readRoles(variables),
     webhookLeaseSeconds:
       readInteger(variables, 'SIR_WEBHOOK_LEASE_SECONDS', HIGHEST_LEASE_SECONDS, 1) ?? DEFAULT_LEASE_SECONDS,
+    requestLog: readChoice(variables, 'SIR_REQUEST_LOG', ['on', 'off'], 'on') === 'on',
     failpoint: readFailpoint(variables, production),
     logLevel: readChoice(variables, 'LOG_LEVEL', LOG_LEVELS, laptop ? 'warn' : 'info'),
   });

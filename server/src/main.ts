@@ -19,6 +19,7 @@ import { MailOutbox } from './platform/mail-outbox.ts';
 import { createSecretBox } from './platform/secret-box.ts';
 import { StartupError, systemErrorCode } from './platform/startup-error.ts';
 import { createWakeUp } from './platform/wake-up.ts';
+import { RequestLog } from './request-log/index.ts';
 import { buildServer } from './server.ts';
 import { createStarted, type Started } from './stop-in-order.ts';
 import { startWorker } from './worker.ts';
@@ -103,6 +104,9 @@ async function start(config: Config, log: Logger, started: Started, onProgress: 
     onCommitted: () => wakeUp.nudge(),
   });
   started.push('submissions', () => submissions.stop());
+  const logsRequests = config.roles.api && config.requestLog;
+  const requestLog = logsRequests ? new RequestLog({ sql: open(1, 'sir-request-log'), log }) : undefined;
+  if (requestLog !== undefined) started.push('request log', () => requestLog.stop());
   // Requests and background work drain side by side, while everything they need still runs.
   const drains: (() => Promise<unknown>)[] = [];
   started.push('requests and background work', () => Promise.all(drains.map((drain) => drain())));
@@ -125,7 +129,8 @@ async function start(config: Config, log: Logger, started: Started, onProgress: 
   const changes = new ChangeWatch(() => readChangeCounter(sql));
   const accountAccess = createAccountAccess({ ...parts, sql, changes, outsideIssuer: config.outsideIssuer });
   const mailBox = delivery.kind === 'memory' ? delivery.mailBox : undefined;
-  const { app } = await buildServer({ ...parts, config, sql, changes, accountAccess, mailBox, submissions, baseUrl });
+  const access = { changes, accountAccess, mailBox };
+  const { app } = await buildServer({ ...parts, ...access, config, sql, submissions, requestLog, baseUrl });
   drains.push(() => app.close());
   const credentialsPath = config.seedDemo
     ? await keepDemoCredentials({ ...parts, sql }, config.dataDir, baseUrl)

@@ -18,6 +18,7 @@ import type { ErrorLog } from './platform/render-problem.ts';
 import type { ClientIp } from './platform/trusted-proxy.ts';
 import type { WakeUp } from './platform/wake-up.ts';
 import type { Limits } from './rate-limits.ts';
+import type { RequestLog } from './request-log/index.ts';
 import type { Route } from './route.ts';
 import { exposeToPages, registerPreflights } from './widget-cors.ts';
 
@@ -29,6 +30,8 @@ export interface RoutingDependencies
   baseUrl: string;
   log: ErrorLog;
   wakeUp: Pick<WakeUp, 'nudge'>;
+  /** Where answers are logged; nowhere when left out. */
+  requestLog?: Pick<RequestLog, 'onAnswered'> | undefined;
 }
 
 /** They answer a partner that waits for its approval by themselves: 402 `NO_ACTIVE_POOL` (contract §2). */
@@ -64,6 +67,7 @@ export function registerRoutes(
     afterWrite: () => deps.wakeUp.nudge(),
     afterReplay: usage.onReplay,
     isStopping: server.isStopping,
+    onAnswered: deps.requestLog?.onAnswered,
   };
   for (const [method, path, scope, endpoint] of table) {
     if (!(scope in callersOf)) throw new Error(`the route ${method} ${path} declares no scope`);

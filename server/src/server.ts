@@ -21,6 +21,7 @@ import type { WakeUp } from './platform/wake-up.ts';
 import { poolEndpoints } from './pools/index.ts';
 import { createLimits } from './rate-limits.ts';
 import { registerRoutes } from './register-routes.ts';
+import { type RequestLog, requestLogEndpoints } from './request-log/index.ts';
 import type { Route } from './route.ts';
 import { transactionEndpoints } from './transactions/index.ts';
 import { userEndpoints } from './users/index.ts';
@@ -42,6 +43,8 @@ export interface ServerDependencies {
   submissions: SubmissionQueue;
   /** Told after each write, since there may be an event for the worker. */
   wakeUp: Pick<WakeUp, 'nudge'>;
+  /** Where answers are logged; nowhere when left out. */
+  requestLog?: Pick<RequestLog, 'onAnswered'> | undefined;
   /** Where this server is reached from outside, such as `http://127.0.0.1:8080`. */
   baseUrl: string;
 }
@@ -67,6 +70,7 @@ export function routeTable(deps: ServerDependencies): readonly Route[] {
   const users = userEndpoints(deps);
   const pools = poolEndpoints(deps);
   const transactions = transactionEndpoints(deps);
+  const requests = requestLogEndpoints(deps);
   const actions = actionEndpoints({ ...deps, docsUrl: `${deps.baseUrl}${DOCS_PATH}` });
   const webhooks = webhookEndpoints({ ...deps, allowInsecureLoopback: config.allowInsecureWebhooks });
   return [
@@ -140,6 +144,9 @@ export function routeTable(deps: ServerDependencies): readonly Route[] {
     ['GET', '/v1/partner/token-pools/:id', 'reads', pools.get],
     ['PATCH', '/v1/partner/token-pools/:id', 'writes', pools.patch],
     ['GET', '/v1/partner/token-pools/:id/transactions', 'reads', transactions.ofPool],
+
+    ['GET', '/v1/partner/requests', 'reads', requests.list],
+    ['GET', '/v1/partner/requests/:id', 'reads', requests.get],
 
     ['GET', '/v1/partner/webhooks', 'reads', webhooks.list],
     ['POST', '/v1/partner/webhooks', 'writes', webhooks.create],

@@ -14,6 +14,7 @@ import { type Job, repeatJob } from './platform/repeating-job.ts';
 import type { SecretBox } from './platform/secret-box.ts';
 import type { WakeUp } from './platform/wake-up.ts';
 import { refillPools } from './pools/index.ts';
+import { purgeRequests } from './request-log/index.ts';
 import { fanOut, WebhookDeliverer } from './webhooks/index.ts';
 
 export interface WorkerDependencies {
@@ -93,6 +94,11 @@ export function startWorker(deps: WorkerDependencies): Worker {
       name: 'purge kept answers',
       everyMilliseconds: HOUR_MILLISECONDS,
       run: async () => void (await purgeIdempotentRequests(sql, clock)),
+    },
+    {
+      name: 'purge request log',
+      everyMilliseconds: HOUR_MILLISECONDS,
+      run: async () => void (await purgeRequests(sql, clock, deps.environment)),
     },
     { name: 'purge accounts', everyMilliseconds: HOUR_MILLISECONDS, run: () => purgeAccounts(sql, clock) },
   ];

@@ -20,6 +20,7 @@ import { MailOutbox } from '../src/platform/mail-outbox.ts';
 import { compileValueCheck } from '../src/platform/request-validation.ts';
 import { createSecretBox, type SecretBox } from '../src/platform/secret-box.ts';
 import { createPool, fundPool } from '../src/pools/index.ts';
+import { RequestLog } from '../src/request-log/index.ts';
 import type { Route } from '../src/route.ts';
 import { type BuiltServer, buildServer, routeTable, type ServerDependencies } from '../src/server.ts';
 import {
@@ -96,6 +97,8 @@ export interface TestApp {
   by(person: TestPerson, method: string, path: string, body?: unknown, options?: PersonOptions): Promise<Answer>;
   /** What was mailed from this server; the newest first. */
   mails(): Promise<readonly KeptMail[]>;
+  /** What is logged of requests; written a second later, or when it is flushed. */
+  requestLog: RequestLog;
   /** Any request, for malformed ones. */
   request(options: InjectOptions): Promise<Answer>;
   close(): Promise<void>;
@@ -149,7 +152,8 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     environment: config.environment,
     delivery: { kind: 'memory', mailBox },
   });
-  const deps = { ...parts, config, log, submissions, wakeUp, accountAccess, mailOutbox, baseUrl: BASE_URL };
+  const requestLog = new RequestLog({ sql, log });
+  const deps = { ...parts, config, log, requestLog, submissions, wakeUp, accountAccess, mailOutbox, baseUrl: BASE_URL };
   const table = options.table ?? routeTable(deps);
   const { app, routes } = await buildServer(deps, table);
   const check = answerCheck(table);
@@ -184,6 +188,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     partner,
     keys: partner.keys,
     errors,
+    requestLog,
     newPartner,
     newPerson,
     newMember: async (role, of = partner) => {
@@ -202,6 +207,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       request(signedRequest({ clock, partner, method, path, body }, signing)),
     close: async () => {
       await app.close();
+      await requestLog.stop();
       await submissions.stop();
       await database?.drop();
     },

@@ -45,6 +45,29 @@ export interface AnswerDependencies {
   afterReplay(caller: Caller): void;
   /** Whether the server is about to end, so that connections are not kept. */
   isStopping(): boolean;
+  /** Told of every answer to a proven caller, also of a refusal. Must be cheap and must not throw. */
+  onAnswered?: ((answered: Answered) => void) | undefined;
+}
+
+/** A request and what became of it. */
+export interface Answered {
+  caller: Caller;
+  requestId: string;
+  /** The path's pattern. */
+  route: string;
+  request: Pick<UnprovenRequest, 'method' | 'target' | 'rawBody' | 'ip'>;
+  /** Parsed and checked; undefined where it was refused before, or where there was none. */
+  body: unknown;
+  /** Of success; what `error` says otherwise. */
+  status: number;
+  /** What was thrown. */
+  error: unknown;
+  /** Whether an earlier answer was given again. */
+  replayed: boolean;
+  /** JSON Pointers. */
+  ignoredFields: readonly string[];
+  durationMilliseconds: number;
+  answeredAt: Date;
 }
 
 export interface RouteToAnswer {
@@ -68,26 +91,54 @@ export function answerRoute(deps: AnswerDependencies, route: RouteToAnswer): Rou
   const { endpoint, authenticate, settle } = route;
   const checks = compileRequestChecks(endpoint);
   const writes = route.method !== 'GET';
-  return async (request, reply) => {
-    const unproven = readRequest(deps, request);
-    const caller = authenticate === undefined ? undefined : await prove(deps, unproven, authenticate);
+  const answer = async (request: FastifyRequest, reply: FastifyReply, from: Proven, told: Told) => {
+    const { unproven, caller } = from;
     const counts = caller === undefined ? NO_LIMITS : deps.rateLimitsOf(caller, unproven.ip);
     for (const count of counts) await countRequest(count, 1, reply);
-    const call = readCall(checks, request, reply, unproven, { caller, now: deps.clock.now() });
+    const call = readCall(checks, request, reply, unproven, { caller, now: deps.clock.now() }, told);
     if (endpoint.cost !== undefined) {
       for (const count of counts) await countRest(count, endpoint.cost(call.body), reply);
     }
-    const answer = await run(deps, route, request, reply, call);
+    const answered = await run(deps, route, request, reply, call);
     if (caller !== undefined && reply.hasHeader('idempotent-replayed')) deps.afterReplay(caller);
     if (writes) deps.afterWrite();
     if (settle !== undefined) await settle();
     if (deps.isStopping()) reply.header('connection', 'close');
     reply.header('cache-control', 'no-store');
-    if (answer === undefined) return reply.send();
+    if (answered === undefined) return reply.send();
     reply.header('content-type', 'application/json; charset=utf-8');
-    return reply.send(JSON.stringify(answer));
+    return reply.send(JSON.stringify(answered));
+  };
+  return async (request, reply) => {
+    const unproven = readRequest(deps, request);
+    const caller = authenticate === undefined ? undefined : await prove(deps, unproven, authenticate);
+    const told: Told = { body: undefined, ignoredFields: NONE_IGNORED };
+    if (caller === undefined || deps.onAnswered === undefined)
+      return answer(request, reply, { unproven, caller }, told);
+    let error: unknown;
+    try {
+      return await answer(request, reply, { unproven, caller }, told);
+    } catch (thrown) {
+      error = thrown;
+      throw thrown;
+    } finally {
+      const { statusCode: status, elapsedTime: durationMilliseconds } = reply;
+      const replayed = error === undefined && reply.hasHeader('idempotent-replayed');
+      const about = { caller, requestId: request.id, route: route.path, request: unproven, ...told };
+      deps.onAnswered({ ...about, status, error, replayed, durationMilliseconds, answeredAt: deps.clock.now() });
+    }
   };
 }
+
+interface Proven {
+  unproven: UnprovenRequest;
+  caller: Caller | undefined;
+}
+
+/** What is found out about a request on its way, and is known when it fails. */
+type Told = Pick<Answered, 'body' | 'ignoredFields'>;
+
+const NONE_IGNORED: readonly string[] = [];
 
 function readRequest(deps: AnswerDependencies, request: FastifyRequest): UnprovenRequest {
   const { raw, headers } = request;
@@ -170,11 +221,14 @@ function readCall(
   reply: FastifyReply,
   { rawBody, target, headers, ip }: UnprovenRequest,
   { caller, now }: { caller: Caller | undefined; now: Date },
+  told: Told,
 ): Call {
   const params = checks.readParams(request.params);
   const mark = target.indexOf('?');
   const query = checks.readQuery(mark === -1 ? '' : target.slice(mark + 1));
   const { body, ignored } = checks.readBody(rawBody);
+  told.body = body;
+  told.ignoredFields = ignored;
   if (ignored.length > 0) reply.header('x-sir-ignored-fields', ignoredFieldsHeader(ignored));
   return {
     tenant: caller !== undefined && 'tenant' in caller ? caller.tenant : NOBODY,

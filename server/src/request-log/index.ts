@@ -1,0 +1,3 @@
+export { RequestLog } from './log-requests.ts';
+export { purgeRequests } from './purge-requests.ts';
+export { requestLogEndpoints } from './routes.ts';
