@@ -1,6 +1,5 @@
 export * from './accounts.ts';
 export * from './actions.ts';
-export * from './admin.ts';
 export * from './common.ts';
 export * from './error-catalog.ts';
 export * from './events.ts';

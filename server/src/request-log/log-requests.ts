@@ -161,10 +161,16 @@ function bodyOf({ request: { rawBody }, body }: Answered, redaction: Redaction):
   }
 }
 
+/** In place of details that name somebody. */
+const IMPERSONAL_DETAILS: Readonly<Record<string, string>> = {
+  USER_NOT_FOUND: 'There is no such user, and autoCreateUsers is false.',
+};
+
 /** As the answer said it (platform/render-problem.ts). */
 function failureOf(error: unknown) {
   if (error instanceof Problem) {
-    return { status: error.status, code: error.code, detail: error.detail, errors: error.options.errors };
+    const detail = IMPERSONAL_DETAILS[error.code] ?? error.detail;
+    return { status: error.status, code: error.code, detail, errors: error.options.errors };
   }
   return isDatabaseUnavailable(error)
     ? { status: 503, code: 'UNAVAILABLE', detail: 'The database could not be asked.', errors: undefined }

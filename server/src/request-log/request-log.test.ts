@@ -78,6 +78,10 @@ test('nothing personal and no secret comes into the table', async () => {
   await api.signed('POST', '/v1/partner/users', { externalUserId: 'user-5513', email: 'log-joe@example.com' });
   await api.signed('PATCH', '/v1/partner/users/user-5513', { lastName: 'Redactova', metadata: { a: 'shoe-5513' } });
   await api.signed('GET', '/v1/partner/users?search=user-5513');
+  const unknown = { ...ACTION, idempotencyKey: 'unknown-user', autoCreateUsers: false };
+  const stakeholders = [{ ...PERSON, partnerUserId: 'user-5514' }];
+  const refused = await api.signed('POST', '/v1/partner/actions/submit', { ...unknown, stakeholders });
+  expect(refused.text).toContain('user-5514');
   await api.signed('POST', '/v1/partner/webhooks', {
     url: 'http://127.0.0.1:1/hook-token-5513',
     eventTypes: ['action.completed'],
@@ -88,6 +92,7 @@ test('nothing personal and no secret comes into the table', async () => {
   expect(all?.text).toContain('PURCHASE');
   const cut = [
     'user-5513',
+    'user-5514',
     'hook-token',
     'top-secret',
     'shoe-',
