@@ -117,11 +117,32 @@ export const tagDescriptions: Record<string, string> = {
   'Token pools': 'Funded buckets of SIR tokens. Rewards are drawn from the default pool of your environment.',
   Webhooks: 'Addresses on your servers that hear of events, and what became of each delivery.',
   Events: 'What happened, in order.',
+  Keys: 'Pairs of a publishable and a secret key, with the secret that signs the requests of both.',
+  Config: 'What pages and apps need to know; the publishable key alone is enough.',
+  'Go live': 'The way to production: an application, and a checklist that the API fills in.',
+  Auth: 'Accounts of people: registering, logging in, one-time passwords.',
+  Members: 'The team: owners, developers and viewers.',
+  Invitations: 'How others join the team: by a link in a mail.',
+  Settings: 'What a partner sets for itself.',
   Service: 'About the service itself. No keys are needed.',
 };
 
 /** The order in which groups are shown; others follow by name. */
-export const tagOrder: readonly string[] = ['Actions', 'Users', 'Token pools', 'Transactions', 'Webhooks', 'Events'];
+export const tagOrder: readonly string[] = [
+  'Actions',
+  'Users',
+  'Token pools',
+  'Transactions',
+  'Webhooks',
+  'Events',
+  'Config',
+  'Auth',
+  'Keys',
+  'Go live',
+  'Members',
+  'Invitations',
+  'Settings',
+];
 
 export function errorCatalogExtension(): OpenApiDocument['x-error-catalog'] {
   return Object.fromEntries(Object.entries(errorCatalog).map(([code, entry]) => [code, { ...entry }]));

@@ -2,6 +2,24 @@
 const exceptions: Record<string, string> = {
   'GET /v1/partner/actions/:id/explain': 'explainAction',
   'POST /v1/partner/actions/batch': 'batchActions',
+  'POST /v1/partner/auth/register': 'register',
+  'POST /v1/partner/auth/verify-email': 'verifyEmail',
+  'POST /v1/partner/auth/login': 'logIn',
+  'POST /v1/partner/auth/refresh': 'refreshSession',
+  'POST /v1/partner/auth/logout': 'logOut',
+  'POST /v1/partner/auth/forgot-password': 'forgotPassword',
+  'POST /v1/partner/auth/reset-password': 'resetPassword',
+  'GET /v1/partner/auth/me': 'getAccount',
+  'POST /v1/partner/auth/change-password': 'changePassword',
+  'POST /v1/partner/auth/totp': 'enrolTotp',
+  'POST /v1/partner/auth/totp/confirm': 'confirmTotp',
+  'POST /v1/partner/auth/totp/disable': 'disableTotp',
+  'POST /v1/partner/auth/totp/prove': 'proveOtp',
+  'GET /v1/partner/keys/partner-info': 'getPartnerInfo',
+  'GET /v1/partner/settings': 'getSettings',
+  'PATCH /v1/partner/settings': 'updateSettings',
+  'POST /v1/partner/members/leave': 'leaveTeam',
+  'POST /v1/partner/go-live': 'applyForGoLive',
 };
 
 const PARTNER_PREFIX = '/v1/partner/';

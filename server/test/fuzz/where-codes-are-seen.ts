@@ -55,6 +55,54 @@ export const DIRECTED_TESTS: Partial<Record<ErrorCode, DirectedTest>> = {
     file: 'server/src/server.test.ts',
     title: 'lets partners that wait for approval submit in production, and change nothing else',
   },
+  PARTNER_REQUIRED: {
+    file: 'server/test/flows/access-matrix.test.ts',
+    title: 'members who have left, and members of other partners, see nothing of a partner',
+  },
+  INVALID_ACCESS_TOKEN: {
+    file: 'server/test/flows/access-matrix.test.ts',
+    title: 'access tokens that are expired, ended, forged or of another kind are refused on every route for people',
+  },
+  ROLE_REQUIRED: {
+    file: 'server/src/partners/team/routes.test.ts',
+    title: 'in several partners is told apart by X-Partner-Id',
+  },
+  SANDBOX_ONLY: {
+    file: 'server/test/flows/access-matrix.test.ts',
+    title: 'seeded accounts never come near production data, and laptop mode has none',
+  },
+  WRONG_HOST: {
+    file: 'server/test/flows/access-matrix.test.ts',
+    title: 'seeded accounts never come near production data, and laptop mode has none',
+  },
+  ORIGIN_NOT_ALLOWED: {
+    file: 'server/src/widget-cors.test.ts',
+    title: 'of %s, which is not on the list, is told so and can read it',
+  },
+  FEATURE_NOT_ENABLED: {
+    file: 'server/src/partners/set-partner-terms.test.ts',
+    title: 'what is not enabled is refused within a second, and what is enabled again works',
+  },
+  INVITATION_NOT_YOURS: {
+    file: 'server/src/partners/team/routes.test.ts',
+    title: 'lets in nobody else who has the link, and nobody twice',
+  },
+  MEMBER_EXISTS: {
+    file: 'server/src/partners/team/routes.test.ts',
+    title: 'is not for who belongs to the team, and at most 50 wait',
+  },
+  LAST_OWNER: {
+    file: 'server/src/partners/team/routes.test.ts',
+    title: 'of the last owner cannot be given up, also when two go at once',
+  },
+  KEY_NOT_ROTATABLE: {
+    file: 'server/src/partners/keys/routes.test.ts',
+    title: 'makes a successor; both work during the overlap, then only the new one',
+  },
+  GO_LIVE_DECIDED: {
+    file: 'server/src/partners/go-live/go-live.test.ts',
+    title: 'is one, also when two owners apply at once',
+  },
   REQUEST_IN_PROGRESS: {
     file: 'server/src/platform/idempotent-request.test.ts',
     title: 'is 409 with Retry-After when the first has not ended after 2 s',

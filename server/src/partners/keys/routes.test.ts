@@ -205,6 +205,28 @@ describe('keys', () => {
     expect((await patch({ allowedIps: ['nobody'] })).body.errors).toMatchObject([{ path: '/allowedIps/0' }]);
   });
 
+  test('tell when and from where they were used last; a forged X-Forwarded-For says nothing and opens no list', async () => {
+    const app = await startTestApp({ config: { rateLimitPerMinute: 0 }, shareDatabaseOf: t });
+    const { person, partner, key } = await newOwner();
+    const headers = { 'x-forwarded-for': '192.0.2.7' };
+    const read = () => app.signed('GET', '/v1/partner/users', undefined, { partner, headers });
+    expect((await read()).status).toBe(200);
+    await t.by(person, 'PATCH', `${KEYS}/${key.id}`, { allowedIps: ['192.0.2.7'] });
+    await sleep(1_000);
+    expect((await read()).body.code).toBe('IP_NOT_ALLOWED');
+    await app.close();
+    const { body } = await t.by(person, 'GET', `${KEYS}/${key.id}`);
+    expect(body.lastUsedIp).toBe('127.0.0.1');
+    expect(systemClock.now().getTime() - new Date(String(body.lastUsedAt)).getTime()).toBeLessThan(5_000);
+    const trusting = await startTestApp({
+      config: { rateLimitPerMinute: 0, trustedProxies: ['127.0.0.0/8'] },
+      shareDatabaseOf: t,
+    });
+    const behindProxy = await trusting.signed('GET', '/v1/partner/users', undefined, { partner, headers });
+    expect(behindProxy.status).toBe(200);
+    await trusting.close();
+  });
+
   test('that are deleted are refused everywhere within a second, and once more is no mistake', async () => {
     const { person, partner, key } = await newOwner();
     const read = () => other.signed('GET', '/v1/partner/users', undefined, { partner });
