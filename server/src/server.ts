@@ -1,7 +1,9 @@
 import type { FastifyInstance } from 'fastify';
-import { type AccountAccess, accountEndpoints } from './accounts/index.ts';
+import { type AccountAccess, accountEndpoints, adminAccountEndpoints } from './accounts/index.ts';
 import { actionEndpoints, findFirstCompletedAction, findFirstReversal, type SubmissionQueue } from './actions/index.ts';
+import { adminEndpoints } from './admin/index.ts';
 import type { Config } from './config.ts';
+import { dashboardEndpoints } from './dashboard/index.ts';
 import { DOCS_PATH, registerDocsSite } from './docs-site/index.ts';
 import { buildOpenApi, readRecordedExamples } from './openapi.ts';
 import { registerPages } from './pages/index.ts';
@@ -54,13 +56,14 @@ export function routeTable(deps: ServerDependencies): readonly Route[] {
   const { config, sql, clock } = deps;
   const { environment } = config;
   const health = healthEndpoints(sql);
-  const people = accountEndpoints({
+  const accounts = {
     ...deps,
     environment,
     access: deps.accountAccess,
     publicUrl: deps.baseUrl,
     ...membershipReader(sql, environment, clock),
-  });
+  };
+  const people = accountEndpoints(accounts);
   const partners = partnerEndpoints({
     ...deps,
     laptop: config.laptop,
@@ -71,6 +74,7 @@ export function routeTable(deps: ServerDependencies): readonly Route[] {
   const pools = poolEndpoints(deps);
   const transactions = transactionEndpoints(deps);
   const requests = requestLogEndpoints(deps);
+  const dashboard = dashboardEndpoints(deps);
   const actions = actionEndpoints({ ...deps, docsUrl: `${deps.baseUrl}${DOCS_PATH}` });
   const webhooks = webhookEndpoints({ ...deps, allowInsecureLoopback: config.allowInsecureWebhooks });
   return [
@@ -145,6 +149,8 @@ export function routeTable(deps: ServerDependencies): readonly Route[] {
     ['PATCH', '/v1/partner/token-pools/:id', 'writes', pools.patch],
     ['GET', '/v1/partner/token-pools/:id/transactions', 'reads', transactions.ofPool],
 
+    ['GET', '/v1/partner/dashboard/summary', 'reads', dashboard.summary],
+    ['GET', '/v1/partner/dashboard/timeseries', 'reads', dashboard.timeseries],
     ['GET', '/v1/partner/requests', 'reads', requests.list],
     ['GET', '/v1/partner/requests/:id', 'reads', requests.get],
 
@@ -155,6 +161,51 @@ export function routeTable(deps: ServerDependencies): readonly Route[] {
     ['POST', '/v1/partner/webhooks/:id/test', 'writes', webhooks.test],
     ['GET', '/v1/partner/webhooks/:id/deliveries', 'reads', webhooks.deliveries],
     ['GET', '/v1/partner/webhooks/deliveries/:id', 'reads', webhooks.delivery],
+    ...adminRoutes(deps, adminAccountEndpoints(accounts)),
+  ];
+}
+
+/** What SIR Giving's own people call (contract §9). */
+function adminRoutes(deps: ServerDependencies, people: ReturnType<typeof adminAccountEndpoints>): readonly Route[] {
+  const admin = adminEndpoints({ ...deps, laptop: deps.config.laptop });
+  const { partners, goLive, poolRequests, pools, overview } = admin;
+  return [
+    ['POST', '/v1/admin/auth/login', 'anyone', people.byAnyone.logIn],
+    ['POST', '/v1/admin/auth/refresh', 'anyone', people.byAnyone.refresh],
+    ['POST', '/v1/admin/auth/logout', 'anyone', people.byAnyone.logOut],
+    ['GET', '/v1/admin/auth/me', 'account', people.bySignedIn.me],
+    ['POST', '/v1/admin/auth/change-password', 'account', people.bySignedIn.changePassword],
+    ['POST', '/v1/admin/auth/totp', 'account', people.bySignedIn.enrolTotp],
+    ['POST', '/v1/admin/auth/totp/confirm', 'account', people.bySignedIn.confirmTotp],
+    ['POST', '/v1/admin/auth/totp/disable', 'account', people.bySignedIn.disableTotp],
+    ['POST', '/v1/admin/auth/totp/prove', 'account', people.bySignedIn.proveOtp],
+
+    ['GET', '/v1/admin/partners', 'admins', partners.list],
+    ['GET', '/v1/admin/partners/:partnerId', 'admins', partners.get],
+    ['PATCH', '/v1/admin/partners/:partnerId', 'admins', partners.terms],
+    ['POST', '/v1/admin/partners/:partnerId/approve', 'admins', partners.approve],
+    ['POST', '/v1/admin/partners/:partnerId/suspend', 'admins', partners.suspend],
+    ['GET', '/v1/admin/partners/:partnerId/keys', 'admins', partners.keys.list],
+    ['POST', '/v1/admin/partners/:partnerId/keys/:id/revoke', 'admins', partners.keys.revoke],
+
+    ['POST', '/v1/admin/partners/:partnerId/token-pools', 'admins', pools.create],
+    ['POST', '/v1/admin/partners/:partnerId/token-pools/:id/fund', 'admins', pools.fund],
+    ['POST', '/v1/admin/partners/:partnerId/token-pools/:id/withdraw', 'admins', pools.withdraw],
+    ['POST', '/v1/admin/partners/:partnerId/token-pools/:id/close', 'admins', pools.close],
+
+    ['GET', '/v1/admin/go-live', 'admins', goLive.list],
+    ['GET', '/v1/admin/go-live/:id', 'admins', goLive.get],
+    ['POST', '/v1/admin/go-live/:id/approve', 'admins', goLive.approve],
+    ['POST', '/v1/admin/go-live/:id/deny', 'admins', goLive.deny],
+
+    ['GET', '/v1/admin/pool-requests', 'admins', poolRequests.list],
+    ['GET', '/v1/admin/pool-requests/:id', 'admins', poolRequests.get],
+    ['POST', '/v1/admin/pool-requests/:id/approve', 'admins', poolRequests.approve],
+    ['POST', '/v1/admin/pool-requests/:id/deny', 'admins', poolRequests.deny],
+
+    ['GET', '/v1/admin/issuance', 'admins', overview.issuance],
+    ['GET', '/v1/admin/ledger/verification', 'admins', overview.verify],
+    ['GET', '/v1/admin/audit-log', 'admins', overview.auditLog],
   ];
 }
 

@@ -2,6 +2,7 @@ import type { Environment } from '@sirgiving/contract';
 import type { Logger } from 'pino';
 import { purgeAccounts } from './accounts/index.ts';
 import { reprocessFailedActions, type SubmissionQueue } from './actions/index.ts';
+import { countEvents } from './dashboard/index.ts';
 import { warnOfExpiringKeys } from './partners/index.ts';
 import type { Clock } from './platform/clock.ts';
 import type { Sql } from './platform/db.ts';
@@ -48,6 +49,7 @@ export interface Worker {
 
 const SECOND_MILLISECONDS = 1_000;
 const POOL_SWEEP_MILLISECONDS = 5_000;
+const DASHBOARD_MILLISECONDS = 5_000;
 const HOUR_MILLISECONDS = 3_600_000;
 const LEASE_MILLISECONDS = 60_000;
 const STOP_GRACE_MILLISECONDS = 10_000;
@@ -78,6 +80,11 @@ export function startWorker(deps: WorkerDependencies): Worker {
       name: 'send mails',
       everyMilliseconds: SECOND_MILLISECONDS,
       run: async () => deps.mailOutbox?.sendDue(sql, log),
+    },
+    {
+      name: 'count events for the dashboard',
+      everyMilliseconds: DASHBOARD_MILLISECONDS,
+      run: async () => void (await countEvents(deps)),
     },
     { name: 'refill token pools', everyMilliseconds: POOL_SWEEP_MILLISECONDS, run: () => refillPools(deps) },
     {

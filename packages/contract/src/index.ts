@@ -1,6 +1,7 @@
 export * from './accounts.ts';
 export * from './actions.ts';
 export * from './common.ts';
+export * from './dashboard.ts';
 export * from './error-catalog.ts';
 export * from './events.ts';
 export * from './partners.ts';

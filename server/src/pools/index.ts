@@ -15,6 +15,6 @@ export {
   SANDBOX_SELF_APPROVAL_TOKENS,
   SECOND_APPROVAL_ABOVE_TOKENS,
 } from './pool-request.ts';
-export { findDefaultPoolId } from './queries.ts';
+export { findDefaultPoolId, readPool } from './queries.ts';
 export { poolEndpoints } from './routes.ts';
 export { withdrawTokens } from './withdraw-tokens.ts';

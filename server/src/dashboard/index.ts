@@ -1,0 +1,2 @@
+export { countEvents } from './count-events.ts';
+export { dashboardEndpoints } from './routes.ts';
