@@ -1,5 +1,6 @@
 export * from './accounts.ts';
 export * from './actions.ts';
+export * from './admin.ts';
 export * from './common.ts';
 export * from './dashboard.ts';
 export * from './error-catalog.ts';
