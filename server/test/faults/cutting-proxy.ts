@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 /**
  * What happens to a connection at its next COMMIT: `answerLost`: PostgreSQL has committed and its answer is cut off; `notArrived`: cut
  * before COMMIT reaches PostgreSQL; `silence`: PostgreSQL has committed and nothing comes back, but the connection stays open;
- * `beforeCommit`: cut at the transaction's first statement after BEGIN.
+ * `beforeCommit`: cut at one of the transaction's statements.
  */
 export type Cut = 'answerLost' | 'notArrived' | 'silence' | 'beforeCommit';
 
@@ -12,13 +12,17 @@ export type Cut = 'answerLost' | 'notArrived' | 'silence' | 'beforeCommit';
 export interface CuttingProxy {
   /** The database's URL with the proxy's address. */
   url: string;
-  /** Cuts the next transaction of a connection with this application_name; resolves when that has happened. */
-  cutNext(applicationName: string, cut: Cut): Promise<void>;
+  /**
+   * Cuts the next transaction that has a statement like this, of a connection with this application_name; resolves when that has
+   * happened.
+   */
+  cutNext(applicationName: string, statement: RegExp, cut: Cut): Promise<void>;
   close(): Promise<void>;
 }
 
 interface Order {
   applicationName: string;
+  statement: RegExp;
   cut: Cut;
   done(): void;
 }
@@ -48,9 +52,9 @@ export async function startCuttingProxy(databaseUrl: string): Promise<CuttingPro
   url.port = String((server.address() as AddressInfo).port);
   return {
     url: url.href,
-    cutNext: (applicationName, cut) =>
+    cutNext: (applicationName, statement, cut) =>
       new Promise((done) => {
-        orders.push({ applicationName, cut, done });
+        orders.push({ applicationName, statement, cut, done });
       }),
     close: async () => {
       for (const socket of sockets) socket.destroy();
@@ -66,7 +70,8 @@ class Conversation {
   private unread: Buffer = Buffer.alloc(0);
   /** Texts of prepared statements. */
   private readonly statements = new Map<string, string>();
-  private inTransaction = false;
+  /** What the transaction has run so far; undefined outside of one. */
+  private transaction: string[] | undefined;
   /** COMMIT has gone out and its answer is to be kept back. */
   private keptBack: Order | undefined;
 
@@ -100,9 +105,10 @@ class Conversation {
       return;
     }
     const text = this.textToRun(message);
-    if (text === 'begin') this.inTransaction = true;
     const order = text === undefined ? undefined : this.orderFor(text);
-    if (text === 'commit' || text === 'rollback') this.inTransaction = false;
+    if (text === 'begin') this.transaction = [];
+    else if (text === 'commit' || text === 'rollback') this.transaction = undefined;
+    else if (text !== undefined) this.transaction?.push(text);
     if (order?.cut === 'notArrived' || order?.cut === 'beforeCommit') {
       this.cutOff(order);
       return;
@@ -123,11 +129,13 @@ class Conversation {
   }
 
   private orderFor(text: string): Order | undefined {
-    if (!this.inTransaction || text === 'begin') return undefined;
-    const index = this.orders.findIndex(
-      ({ applicationName, cut }) =>
-        applicationName === this.applicationName && (cut === 'beforeCommit' || text === 'commit'),
-    );
+    const { transaction } = this;
+    if (transaction === undefined) return undefined;
+    const index = this.orders.findIndex(({ applicationName, statement, cut }) => {
+      if (applicationName !== this.applicationName) return false;
+      if (cut === 'beforeCommit') return statement.test(text);
+      return text === 'commit' && transaction.some((earlier) => statement.test(earlier));
+    });
     return index === -1 ? undefined : this.orders.splice(index, 1)[0];
   }
 

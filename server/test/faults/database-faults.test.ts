@@ -222,8 +222,8 @@ describe('a connection that is cut around COMMIT', () => {
       const reversal = await prepareReversal();
       const load = startLoad(clients.proxied);
       await load.whenAnswered(dice.integer(50, 200));
-      const reversed = Promise.all([reversal(), proxy.cutNext('sir-api', cut)]);
-      await proxy.cutNext('sir-giving-ledger', cut);
+      const reversed = Promise.all([reversal(), proxy.cutNext('sir-api', /insert into reversals/, cut)]);
+      await proxy.cutNext('sir-giving-ledger', /insert into actions/, cut);
       // Those of that batch wait for the deadline where nothing comes back.
       await sleep(cut === 'silence' ? 4_000 : 0);
       await load.whenAnswered(200);
