@@ -9,6 +9,13 @@ export const environmentOption = (
   description = 'sandbox or production (default: SIR_ENVIRONMENT, else sandbox)',
 ): Option => new Option('--environment <name>', description).choices([...environments]);
 
+/** `--as`: in whose name production data is changed. */
+export const asOption = (): Option =>
+  new Option('--as <email>', 'the admin who gives the command: needed for production data');
+
+/** `--reason`: what the audit log keeps. */
+export const reasonOption = (): Option => new Option('--reason <text>', 'why: it stands in the audit log');
+
 /** Reads a whole number of tokens above 0. */
 export function parseTokens(text: string): number {
   const tokens = Number(text);

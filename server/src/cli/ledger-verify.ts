@@ -1,6 +1,7 @@
 import type { Environment } from '@sirgiving/contract';
 import { Command } from 'commander';
 import { verifyTraces } from '../actions/index.ts';
+import { verifyAudit } from '../admin/index.ts';
 import { type Scope, type VerificationReport, verifyLedger } from '../ledger/index.ts';
 import { environmentOption, examples, jsonOption } from './command-options.ts';
 import { getPartner } from './get-partner.ts';
@@ -38,7 +39,7 @@ async function run(surroundings: CliSurroundings, { partner, environment, json }
   const report = await withOperatorContext(surroundings, async ({ sql, progress }) => {
     const scope: Scope = environment === undefined ? {} : { environment };
     if (partner !== undefined) scope.partnerId = (await getPartner(sql, partner)).id;
-    return verifyLedger(sql, { ...scope, moreChecks: [verifyTraces], onProgress: progress.step });
+    return verifyLedger(sql, { ...scope, moreChecks: [verifyTraces, verifyAudit], onProgress: progress.step });
   });
   printResult(surroundings.output, { json: { ...report }, text: describeReport(report) }, json);
   if (!report.ok) throw new LedgerBroken('an invariant of the ledger is broken');

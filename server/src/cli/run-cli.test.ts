@@ -199,15 +199,14 @@ describe('ledger verify', () => {
 });
 
 describe('production data', () => {
-  test.each([
-    [['partners', 'create', '--name', 'Live']],
-    [['keys', 'create', '--partner', 'demo', '--name', 'Live']],
-    [['fund-pool', '--partner', 'demo', '--tokens', '1']],
-  ])('is refused in one sentence: %j', async (args) => {
-    const refusal = { code: 1, output: '', notes: expect.stringContaining('Production data cannot be changed') };
-    expect(await sirServer([...args, '--environment', 'production'])).toEqual(refusal);
-    expect(await sirServer(args, { SIR_ENVIRONMENT: 'production' })).toEqual(refusal);
-  });
+  test.each([[['partners', 'create', '--name', 'Live']], [['keys', 'create', '--partner', 'demo', '--name', 'Live']]])(
+    'is refused in one sentence: %j',
+    async (args) => {
+      const refusal = { code: 1, output: '', notes: expect.stringContaining('Production data cannot be changed') };
+      expect(await sirServer([...args, '--environment', 'production'])).toEqual(refusal);
+      expect(await sirServer(args, { SIR_ENVIRONMENT: 'production' })).toEqual(refusal);
+    },
+  );
 });
 
 describe('exit codes', () => {

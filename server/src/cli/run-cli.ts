@@ -4,9 +4,11 @@ import { Problem } from '../platform/problem-json.ts';
 import { StartupError } from '../platform/startup-error.ts';
 import { PoolFundingRefused } from '../pools/index.ts';
 import { examples } from './command-options.ts';
+import { createAdmin } from './create-admin.ts';
 import { fundPoolCommand } from './fund-pool.ts';
 import { keysCreate } from './keys-create.ts';
 import { keysRevoke } from './keys-revoke.ts';
+import { keysRewrap } from './keys-rewrap.ts';
 import { LedgerBroken, ledgerVerify } from './ledger-verify.ts';
 import { migrateCommand } from './migrate-command.ts';
 import { type CliSurroundings, CommandFailed } from './operator-context.ts';
@@ -45,11 +47,11 @@ function buildProgram(surroundings: CliSurroundings): Command {
   const keys = new Command('keys')
     .description('Key pairs that requests are signed with.')
     .addCommand(keysCreate(surroundings))
-    .addCommand(keysRevoke(surroundings));
+    .addCommand(keysRevoke(surroundings))
+    .addCommand(keysRewrap(surroundings));
   const ledger = new Command('ledger').description('The book of all tokens.').addCommand(ledgerVerify(surroundings));
-  for (const command of [partners, keys, fundPoolCommand(surroundings), ledger, migrateCommand(surroundings)]) {
-    program.addCommand(command);
-  }
+  const rest = [createAdmin(surroundings), fundPoolCommand(surroundings), ledger, migrateCommand(surroundings)];
+  for (const command of [partners, keys, ...rest]) program.addCommand(command);
   throwInsteadOfExit(program, surroundings);
   return program;
 }

@@ -1,0 +1,117 @@
+import { randomBytes } from 'node:crypto';
+import { PassThrough } from 'node:stream';
+import { verify } from '@node-rs/argon2';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../../test/test-database.ts';
+import { hmacSecretPlace } from '../partners/hmac-secret-place.ts';
+import { createKey, createPartner } from '../partners/index.ts';
+import { systemClock } from '../platform/clock.ts';
+import { connect } from '../platform/db.ts';
+import { publicId, randomIds } from '../platform/ids.ts';
+import { createSecretBox } from '../platform/secret-box.ts';
+import { sealedColumns } from './rewrap-secrets.ts';
+import { runCli } from './run-cli.ts';
+
+let database: TestDatabase;
+let masterKey = randomBytes(32).toString('hex');
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(() => database.drop());
+
+async function sirServer(args: string[], more: Record<string, string> = {}) {
+  const output = new PassThrough();
+  const notes = new PassThrough();
+  const code = await runCli(args, {
+    variables: { DATABASE_URL: database.url, SIR_MASTER_KEY: masterKey, ...more },
+    output,
+    notes: Object.assign(notes, { isTTY: false }) as unknown as NodeJS.WriteStream,
+  });
+  return { code, output: String(output.read() ?? ''), notes: String(notes.read() ?? '') };
+}
+
+async function json(args: string[], more?: Record<string, string>): Promise<Record<string, unknown>> {
+  const run = await sirServer([...args, '--json'], more);
+  expect(run, run.notes).toMatchObject({ code: 0 });
+  return JSON.parse(run.output);
+}
+
+async function newPartner(environment: 'sandbox' | 'production') {
+  const createdAt = systemClock.now();
+  return database.sql.begin(async (tx) => {
+    const { id: partnerId, slug } = await createPartner(tx, randomIds, { name: 'Bakery', status: 'ACTIVE', createdAt });
+    const wanted = { partnerId, environment, name: 'Test', createdAt };
+    return { partnerId, slug, key: await createKey(tx, randomIds, createSecretBox(masterKey), wanted) };
+  });
+}
+
+test('create-admin shows a password once, of which only the argon2id hash is kept, and writes an audit entry', async () => {
+  const admin = await json(['create-admin', '--email', 'ops@example.org']);
+  const [account] = await database.sql<{ hash: string; isAdmin: boolean }[]>`
+    select password_hash as hash, is_admin as "isAdmin" from accounts where email_key = 'ops@example.org'`;
+  expect(account?.isAdmin).toBe(true);
+  expect(account?.hash).toMatch(/^\$argon2id\$/);
+  expect(await verify(account?.hash ?? '', String(admin.password))).toBe(true);
+  expect(await database.sql`select action, target from audit_log`).toMatchObject([
+    { action: 'admin.create', target: admin.id },
+  ]);
+  const again = await sirServer(['create-admin', '--email', 'OPS@example.org']);
+  expect(again).toMatchObject({ code: 1, output: '', notes: expect.stringContaining('has an account already') });
+  expect(await sirServer(['create-admin'])).toMatchObject({ code: 2 });
+});
+
+test('in production fund-pool files a request in the name of an admin and allocates nothing', async () => {
+  const { slug, partnerId } = await newPartner('production');
+  const fund = ['fund-pool', '--partner', slug, '--tokens', '500', '--environment', 'production'];
+  expect(await sirServer(fund)).toMatchObject({ code: 1, notes: expect.stringContaining('--as') });
+  expect(await sirServer([...fund, '--as', 'nobody@example.org'])).toMatchObject({ code: 1 });
+  const filed = await json([...fund, '--as', 'ops@example.org', '--reason', 'launch']);
+  expect(filed).toMatchObject({ status: 'REQUESTED', tokens: 500 });
+  const rows = await database.sql`
+    select status, requested_by_kind as kind from token_pool_requests where partner_id = ${partnerId}`;
+  expect(rows).toMatchObject([{ status: 'PENDING', kind: 'ADMIN' }]);
+  expect(await database.sql`select from ledger_transactions where partner_id = ${partnerId}`).toHaveLength(0);
+  expect(await sirServer(['ledger', 'verify'])).toMatchObject({ code: 0 });
+});
+
+test('a live key is revoked in the name of an admin, and the log says why', async () => {
+  const { key } = await newPartner('production');
+  expect(await sirServer(['keys', 'revoke', key.publicKey])).toMatchObject({ code: 1 });
+  const revoke = ['keys', 'revoke', key.publicKey, '--as', 'ops@example.org', '--reason', 'leaked'];
+  expect(await json(revoke)).toMatchObject({ alreadyRevoked: false });
+  expect(await json(revoke)).toMatchObject({ alreadyRevoked: true });
+  const target = publicId('key', key.id);
+  expect(await database.sql`select reason from audit_log where target = ${target}`).toMatchObject([
+    { reason: 'leaked' },
+  ]);
+});
+
+test('keys rewrap seals everything with the new key, and nothing while a server runs', async () => {
+  const { key, partnerId } = await newPartner('sandbox');
+  const newKey = randomBytes(32).toString('hex');
+  expect(await sirServer(['keys', 'rewrap'])).toMatchObject({ code: 1, notes: expect.stringContaining('64 hex') });
+  const server = connect(database.url, { max: 1, applicationName: 'sir-api' });
+  await server`select 1`;
+  const refused = await sirServer(['keys', 'rewrap'], { SIR_NEW_MASTER_KEY: newKey });
+  expect(refused).toMatchObject({ code: 1, notes: expect.stringContaining('stop all') });
+  await server.end();
+
+  expect(await json(['keys', 'rewrap'], { SIR_NEW_MASTER_KEY: newKey })).toMatchObject({ rewrapped: 3 });
+  expect(await sirServer(['migrate'])).toMatchObject({ code: 1, notes: expect.stringContaining('SIR_MASTER_KEY') });
+  masterKey = newKey;
+  expect(await sirServer(['migrate'])).toMatchObject({ code: 0 });
+  const [row] = await database.sql<{ sealed: Buffer }[]>`
+    select hmac_secret_encrypted as sealed from api_keys where partner_id = ${partnerId}`;
+  const place = hmacSecretPlace({ partnerId, environment: 'sandbox', id: key.id });
+  expect(createSecretBox(newKey).open(place, row?.sealed ?? Buffer.alloc(0))).toBe(key.hmacSecret);
+});
+
+test('the list of sealed columns is that of the database', async () => {
+  const columns = await database.sql<{ table: string; column: string }[]>`
+    select table_name as table, column_name as column from information_schema.columns
+    where table_schema = current_schema() and data_type = 'bytea'
+      and (column_name like '%encrypted%' or column_name like '%sealed%')`;
+  const names = (list: readonly { table: string; column: string }[]) =>
+    list.map((one) => `${one.table}.${one.column}`).sort();
+  expect(names(sealedColumns)).toEqual(names(columns));
+});
