@@ -100,7 +100,7 @@ export function startWorker(deps: WorkerDependencies): Worker {
     {
       name: 'purge kept answers',
       everyMilliseconds: HOUR_MILLISECONDS,
-      run: async () => void (await purgeIdempotentRequests(sql, clock)),
+      run: async () => void (await purgeIdempotentRequests(sql, clock, deps.environment)),
     },
     {
       name: 'purge request log',

@@ -208,7 +208,7 @@ describe('a repeated signature', () => {
     await send(request);
     const sent = now;
     now = sent + 300_000;
-    await purgeIdempotentRequests(t.sql, clock);
+    await purgeIdempotentRequests(t.sql, clock, 'sandbox');
     expect((await send(request)).headers['idempotent-replayed']).toBe('true');
     now = sent + 301_000;
     expect((await send(request)).body.code).toBe('TIMESTAMP_OUT_OF_RANGE');
@@ -268,17 +268,17 @@ describe('a kept answer', () => {
     const late = await post('/v1/partner/things', { name: 'safe' }, 'k30');
     expect(late.headers['idempotent-replayed']).toBe('true');
     expect(late.body).toEqual({ name: 'safe', after: 1 });
-    await purgeIdempotentRequests(t.sql, clock);
+    await purgeIdempotentRequests(t.sql, clock, 'sandbox');
     expect((await read())[0]?.secrets).toBeNull();
   });
 
   test('is there for 30 days, and then the key is new', async () => {
     await post('/v1/partner/things', { name: 'old' }, 'k31');
     now += 30 * 24 * HOUR_MILLISECONDS - 10_000;
-    await purgeIdempotentRequests(t.sql, clock);
+    await purgeIdempotentRequests(t.sql, clock, 'sandbox');
     expect((await post('/v1/partner/things', { name: 'old' }, 'k31')).headers['idempotent-replayed']).toBe('true');
     now += 10_000;
-    expect(await purgeIdempotentRequests(t.sql, clock)).toBeGreaterThan(0);
+    expect(await purgeIdempotentRequests(t.sql, clock, 'sandbox')).toBeGreaterThan(0);
     expect((await post('/v1/partner/things', { name: 'old' }, 'k31')).body.after).toBe(2);
   });
 });

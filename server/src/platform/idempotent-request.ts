@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Environment } from '@sirgiving/contract';
 import type { Clock } from './clock.ts';
 import { type Sql, sqlState, type Tx } from './db.ts';
 import type { Tenant } from './endpoint.ts';
@@ -265,17 +266,17 @@ function withSecrets(row: KeptRow, { shownOnce }: KeyedRequest, secrets: object 
 }
 
 /**
- * Housekeeping for the worker, once an hour: blanks secrets after 24 h and deletes what is past its time. Answers how many rows were
- * deleted.
+ * Housekeeping for the worker of one environment, once an hour: blanks secrets after 24 h and deletes what is past its time. Answers
+ * how many rows were deleted.
  */
-export async function purgeIdempotentRequests(sql: Sql, clock: Clock): Promise<number> {
+export async function purgeIdempotentRequests(sql: Sql, clock: Clock, environment: Environment): Promise<number> {
   const ago = (hours: number) => new Date(clock.now().getTime() - hours * HOUR_MILLISECONDS);
   await sql`
     update idempotent_requests set secrets_encrypted = null
-    where secrets_encrypted is not null and created_at < ${ago(KEPT_SECRETS_HOURS)}`;
+    where environment = ${environment} and secrets_encrypted is not null and created_at < ${ago(KEPT_SECRETS_HOURS)}`;
   const deleted = await sql`
     delete from idempotent_requests
-    where created_at < ${ago(KEPT_ANSWER_DAYS * 24)}
-      or (idempotency_key is null and created_at < ${ago(KEPT_SIGNATURE_HOURS)})`;
+    where environment = ${environment} and (created_at < ${ago(KEPT_ANSWER_DAYS * 24)}
+      or (idempotency_key is null and created_at < ${ago(KEPT_SIGNATURE_HOURS)}))`;
   return deleted.count;
 }
