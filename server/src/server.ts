@@ -168,7 +168,7 @@ export function routeTable(deps: ServerDependencies): readonly Route[] {
 /** What SIR Giving's own people call (contract §9). */
 function adminRoutes(deps: ServerDependencies, people: ReturnType<typeof adminAccountEndpoints>): readonly Route[] {
   const admin = adminEndpoints({ ...deps, laptop: deps.config.laptop });
-  const { partners, goLive, poolRequests, pools, overview } = admin;
+  const { partners, goLive, poolRequests, pools, admins, overview } = admin;
   return [
     ['POST', '/v1/admin/auth/login', 'anyone', people.byAnyone.logIn],
     ['POST', '/v1/admin/auth/refresh', 'anyone', people.byAnyone.refresh],
@@ -203,6 +203,7 @@ function adminRoutes(deps: ServerDependencies, people: ReturnType<typeof adminAc
     ['POST', '/v1/admin/pool-requests/:id/approve', 'admins', poolRequests.approve],
     ['POST', '/v1/admin/pool-requests/:id/deny', 'admins', poolRequests.deny],
 
+    ['POST', '/v1/admin/admins/:id/revoke', 'admins', admins.revoke],
     ['GET', '/v1/admin/issuance', 'admins', overview.issuance],
     ['GET', '/v1/admin/ledger/verification', 'admins', overview.verify],
     ['GET', '/v1/admin/audit-log', 'admins', overview.auditLog],

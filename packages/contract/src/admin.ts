@@ -68,6 +68,11 @@ export const AdminKeyListQuery = Type.Object(
 );
 export const RevokedAdminKey = Type.Object({ id: Id('key'), alreadyRevoked: Type.Boolean() });
 
+// ── Admins ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export const AdminAccountParams = Type.Object({ id: Id('acc') });
+export const RevokedAdmin = Type.Object({ id: Id('acc'), isAdmin: Type.Boolean() });
+
 // ── Going live ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export const AdminApplication = Type.Object({

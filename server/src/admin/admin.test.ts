@@ -208,6 +208,15 @@ test('going live is approved by somebody else in one audited step, and its token
   expect(await ok(call(bob, 'GET', `ledger/verification?partnerId=${idOf(partner)}`))).toMatchObject({ ok: true });
 });
 
+test('an admin is taken out of the administration by another one, and is out within a second', async () => {
+  const former = await sandbox.newPerson({ admin: true });
+  const path = `admins/${publicId('acc', former.accountId)}/revoke`;
+  expect((await call(former, 'POST', path, { reason: 'x' })).body).toHaveProperty('code', 'SECOND_PERSON_REQUIRED');
+  expect(await ok(call(alice, 'POST', path, { reason: 'left' }))).toMatchObject({ isAdmin: false });
+  expect((await call(former, 'GET', 'partners')).status).toBe(401);
+  expect((await call(alice, 'POST', path, { reason: 'again' })).status).toBe(404);
+});
+
 test('verification finds an entry of the audit log that was changed, taken out or never written', async () => {
   expect(await verify()).toMatchObject({ ok: true });
   const corruptions = [

@@ -1,4 +1,5 @@
 import type { AdminDependencies } from './admin-dependencies.ts';
+import { adminAdminEndpoints } from './admin-endpoints.ts';
 import { goLiveAdminEndpoints } from './go-live-endpoints.ts';
 import { overviewAdminEndpoints } from './overview-endpoints.ts';
 import { partnerAdminEndpoints } from './partner-endpoints.ts';
@@ -12,6 +13,7 @@ export function adminEndpoints(deps: AdminDependencies) {
     goLive: goLiveAdminEndpoints(deps),
     poolRequests: poolRequestAdminEndpoints(deps),
     pools: poolAdminEndpoints(deps),
+    admins: adminAdminEndpoints(deps),
     overview: overviewAdminEndpoints(deps),
   };
 }
