@@ -53,6 +53,7 @@ create table partner_invitations (
   check ((status = 'PENDING') = (email is not null))
 );
 create unique index partner_invitations_pending on partner_invitations (partner_id, email_key) where status = 'PENDING';
+create index partner_invitations_age on partner_invitations (expires_at) where status = 'PENDING';
 
 -- Reference table: SHA-256 of the token in the mail → its invitation.
 create table partner_invitation_lookup (

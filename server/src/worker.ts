@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { purgeAccounts } from './accounts/index.ts';
 import { reprocessFailedActions, type SubmissionQueue } from './actions/index.ts';
 import { countEvents } from './dashboard/index.ts';
-import { warnOfExpiringKeys } from './partners/index.ts';
+import { purgeInvitations, warnOfExpiringKeys } from './partners/index.ts';
 import type { Clock } from './platform/clock.ts';
 import type { Sql } from './platform/db.ts';
 import { Failpoints } from './platform/failpoints.ts';
@@ -107,6 +107,7 @@ export function startWorker(deps: WorkerDependencies): Worker {
       everyMilliseconds: HOUR_MILLISECONDS,
       run: async () => void (await purgeRequests(sql, clock, deps.environment)),
     },
+    { name: 'purge invitations', everyMilliseconds: HOUR_MILLISECONDS, run: () => purgeInvitations(sql, clock) },
     { name: 'purge accounts', everyMilliseconds: HOUR_MILLISECONDS, run: () => purgeAccounts(sql, clock) },
   ];
 

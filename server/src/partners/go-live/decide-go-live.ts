@@ -6,6 +6,7 @@ import type { MailOutbox } from '../../platform/mail-outbox.ts';
 import { problem } from '../../platform/problem-json.ts';
 import { createPool, filePoolRequest, findDefaultPoolId } from '../../pools/index.ts';
 import { goLiveApprovedMail, goLiveDeniedMail } from '../mail-texts.ts';
+import type { PartnerStatus } from '../partner.ts';
 import { type ApplicationRow, applicationColumns } from './application.ts';
 import { proposeTerms } from './propose-terms.ts';
 
@@ -45,7 +46,7 @@ const POOL_NAME = 'Main';
  * Lets a partner go live, in one step (contract §5): live keys may do everything, with the tier and the list of addresses of the
  * application; a production pool with balance 0 is made, and the request for its tokens is filed in the applicant's name, so that who
  * approves those is somebody else. The caller writes the audit row in the same transaction. Throws 404 `NOT_FOUND`, 409
- * `GO_LIVE_DECIDED`, 403 `SECOND_PERSON_REQUIRED`, 400 `INVALID_REQUEST` without the check of identity.
+ * `GO_LIVE_DECIDED`, 403 `SECOND_PERSON_REQUIRED` and `PARTNER_SUSPENDED`, 400 `INVALID_REQUEST` without the check of identity.
  */
 export async function approveGoLive(
   tx: Tx,
@@ -60,6 +61,7 @@ export async function approveGoLive(
   }
   const pending = await lockPending(tx, approval);
   const { partnerId, submittedBy } = pending;
+  await assertNotSuspended(tx, partnerId);
   if (submittedBy === approval.decidedBy) {
     throw problem('SECOND_PERSON_REQUIRED', 'Who has applied cannot approve the application.');
   }
@@ -120,6 +122,12 @@ async function lockPending(tx: Tx, { partnerId, applicationId }: ApplicationRefe
     throw problem('GO_LIVE_DECIDED', `The application is ${application.status} already.`);
   }
   return application;
+}
+
+async function assertNotSuspended(tx: Tx, partnerId: string): Promise<void> {
+  const [partner] = await tx<{ status: PartnerStatus }[]>`select status from partners where id = ${partnerId}`;
+  if (partner?.status !== 'SUSPENDED') return;
+  throw problem('PARTNER_SUSPENDED', 'End the suspension first: an approval would end it without a word.');
 }
 
 /** Live keys that have no list of addresses get that of the application; one that was set by hand stays. */

@@ -176,6 +176,9 @@ describe('an approval', () => {
       );
     expect(await failure(approve(partner, body.id, { decidedBy: owner.accountId }))).toBe('SECOND_PERSON_REQUIRED');
     expect(await failure(approve(partner, body.id, { identityChecked: false }))).toBe('INVALID_REQUEST');
+    await t.sql`update partners set status = 'SUSPENDED' where id = ${partner.partnerId}`;
+    expect(await failure(approve(partner, body.id))).toBe('PARTNER_SUSPENDED');
+    await t.sql`update partners set status = 'PENDING_APPROVAL' where id = ${partner.partnerId}`;
     const both = await Promise.all([failure(approve(partner, body.id)), failure(approve(partner, body.id))]);
     expect(both.sort()).toEqual(['GO_LIVE_DECIDED', 'none']);
     const { body: standing } = await t.by(owner, 'GET', GO_LIVE);

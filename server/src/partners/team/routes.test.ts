@@ -3,6 +3,7 @@ import { startTestApp, type TestApp, type TestPartner } from '../../../test/app.
 import { joinTeam, type TestPerson } from '../../../test/people.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { publicId } from '../../platform/ids.ts';
+import { purgeInvitations } from './purge-invitations.ts';
 
 const MEMBERS = '/v1/partner/members';
 const INVITATIONS = '/v1/partner/invitations';
@@ -106,12 +107,18 @@ describe('an invitation', () => {
     await isGone(old.token);
   });
 
-  test('keeps no address once it is decided', async () => {
+  test('keeps no address once it is decided or too old', async () => {
     const { owner, partner } = await newTeam();
     const { token } = await invite(owner, 'forgotten@example.org');
     await t.request({ method: 'POST', url: `${INVITATIONS}/decline`, payload: { token } });
+    await invite(owner, 'forgotten.too@example.org');
+    const later = { now: () => new Date(systemClock.now().getTime() + 8 * DAY_MILLISECONDS) };
+    await purgeInvitations(t.sql, later);
     const rows = await t.sql`select * from partner_invitations where partner_id = ${partner.partnerId}`;
+    expect(rows).toHaveLength(2);
     expect(JSON.stringify(rows)).not.toContain('forgotten');
+    const links = await t.sql`select from partner_invitation_lookup where partner_id = ${partner.partnerId}`;
+    expect(links).toHaveLength(0);
   });
 
   test('is not for who belongs to the team, and at most 50 wait', async () => {
