@@ -110,7 +110,7 @@ function operation(route: DocumentedRoute, { schemas, errors, examples }: Buildi
     summary: endpoint.summary,
     ...(endpoint.description === undefined ? {} : { description: endpoint.description }),
     tags: [tagOf(path)],
-    security: securityOf(scope),
+    security: securityOf(path, scope),
     ...(inputs.length === 0 ? {} : { parameters: inputs }),
     ...(body === undefined ? {} : { requestBody: body }),
     responses: {
@@ -123,9 +123,10 @@ function operation(route: DocumentedRoute, { schemas, errors, examples }: Buildi
 }
 
 /** Each entry is one way in. */
-function securityOf(scope: Scope): Operation['security'] {
+function securityOf(path: string, scope: Scope): Operation['security'] {
   if (scope === 'anyone') return [];
   if (scope === 'widget') return [{ publishableKey: [] }];
+  if (path.startsWith('/v1/admin/')) return [{ adminAccessToken: [] }];
   const signed = signedBy(scope);
   const key = signed === 'secret' ? 'secretKey' : 'partnerKey';
   return [...(signed === undefined ? [] : [{ [key]: [], timestamp: [], signature: [] }]), { accessToken: [] }];

@@ -17,7 +17,7 @@ export interface DocumentedOperation {
 }
 
 /** What a caller shows. Where a person may call too, it is the key that is named: that is what this documentation is about. */
-type Needs = 'nothing' | 'any key' | 'secret key' | 'publishable key' | 'access token';
+type Needs = 'nothing' | 'any key' | 'secret key' | 'publishable key' | 'access token' | 'admin access token';
 
 /** The operations in the document's order. */
 export function operationsOf(document: OpenApiDocument): DocumentedOperation[] {
@@ -35,6 +35,7 @@ function needsOf({ security }: Operation): DocumentedOperation['needs'] {
   if (security.length === 0) return 'nothing';
   const shows = (scheme: string) => security.some((way) => scheme in way);
   if (shows('publishableKey')) return 'publishable key';
+  if (shows('adminAccessToken')) return 'admin access token';
   if (shows('secretKey')) return 'secret key';
   return shows('partnerKey') ? 'any key' : 'access token';
 }

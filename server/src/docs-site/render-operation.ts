@@ -63,6 +63,7 @@ function needsLine({ needs, operation }: DocumentedOperation): Html {
   if (needs === 'nothing') return html`<p class="needs">No keys needed</p>`;
   if (needs === 'publishable key') return html`<p class="needs"><strong>Publishable key</strong> alone</p>`;
   const roles = operation['x-roles'].filter((role) => role in ROLE_TEXT).map((role) => ROLE_TEXT[role]);
+  if (needs === 'admin access token') return html`<p class="needs"><strong>Access token</strong> of SIR Giving</p>`;
   if (needs === 'access token') return html`<p class="needs"><strong>Access token</strong>: ${roles.join(', ')}</p>`;
   const link = html`<a href="#authentication">signed</a>`;
   const key = needs === 'secret key' ? 'Secret key' : 'Publishable or secret key';
@@ -146,7 +147,7 @@ ${highlightJson(body)}`
 
 function credentialLines(needs: DocumentedOperation['needs']): Html | string {
   if (needs === 'nothing') return '';
-  if (needs === 'access token') {
+  if (needs === 'access token' || needs === 'admin access token') {
     return html`
 <span class="t-name">Authorization</span>: Bearer <span class="t-comment">access token</span>`;
   }

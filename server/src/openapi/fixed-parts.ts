@@ -48,6 +48,13 @@ export const securitySchemes: OpenApiDocument['components']['securitySchemes'] =
     description:
       'A person, logged in; `x-roles` of each operation says which roles of a partner’s team it is for. `X-Partner-Environment` (`sandbox` or `production`) chooses whose data it is about, else the environment of the host counts; who belongs to several partners names one in `X-Partner-Id`.',
   },
+  adminAccessToken: {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'JWT',
+    description:
+      'Somebody of SIR Giving, logged in by `POST /v1/admin/auth/login`. `X-Partner-Environment` chooses the environment, else that of the host counts.',
+  },
   timestamp: {
     type: 'apiKey',
     in: 'header',
@@ -118,12 +125,16 @@ export const tagDescriptions: Record<string, string> = {
   Webhooks: 'Addresses on your servers that hear of events, and what became of each delivery.',
   Events: 'What happened, in order.',
   Keys: 'Pairs of a publishable and a secret key, with the secret that signs the requests of both.',
-  Config: 'What pages and apps need to know; the publishable key alone is enough.',
-  'Go live': 'The way to production: an application, and a checklist that the API fills in.',
-  Auth: 'Accounts of people: registering, logging in, one-time passwords.',
-  Members: 'The team: owners, developers and viewers.',
-  Invitations: 'How others join the team: by a link in a mail.',
-  Settings: 'What a partner sets for itself.',
+  Accounts: 'Accounts of people: registering, logging in, passwords and one-time passwords.',
+  Team: 'Who belongs to a partner: owners, developers and viewers. Others join by the link of a mail.',
+  Settings: 'What a partner sets for itself, and what its pages and apps may know of it.',
+  'Going live': 'The way to production: an application, and a checklist that the API fills in.',
+  'Request log':
+    'What was sent with your keys and by your team in the last 14 days, without secrets and personal data.',
+  Dashboard: 'Figures for charts and tiles, counted from the events.',
+  'Admin sessions': 'Log-in of people of SIR Giving. Their access tokens open nothing of a partner’s own API.',
+  Administration:
+    'For people of SIR Giving: partners, applications, tokens and the audit log. In production nobody approves what they have asked for.',
   Service: 'About the service itself. No keys are needed.',
 };
 
@@ -135,13 +146,16 @@ export const tagOrder: readonly string[] = [
   'Transactions',
   'Webhooks',
   'Events',
-  'Config',
-  'Auth',
+  'Accounts',
   'Keys',
-  'Go live',
-  'Members',
-  'Invitations',
+  'Team',
   'Settings',
+  'Going live',
+  'Request log',
+  'Dashboard',
+  'Service',
+  'Admin sessions',
+  'Administration',
 ];
 
 export function errorCatalogExtension(): OpenApiDocument['x-error-catalog'] {

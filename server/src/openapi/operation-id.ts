@@ -23,13 +23,19 @@ const exceptions: Record<string, string> = {
 };
 
 const PARTNER_PREFIX = '/v1/partner/';
+const ADMIN_PREFIX = '/v1/admin/';
 const VERB_OF_METHOD: Record<string, string> = { GET: 'get', POST: 'create', PATCH: 'update', DELETE: 'delete' };
 
 /**
- * The name of an operation, as client generators turn it into a method: `listUsers`, `getUserBalance`, `reverseAction`.
+ * The name of an operation, as client generators turn it into a method: `listUsers`, `getUserBalance`, `reverseAction`; those of the
+ * administration begin with `admin`.
  * A last segment behind POST that is no plural is a verb of its own (`…/reverse`); `isList` says that a page is answered.
  */
 export function operationId(method: string, path: string, isList: boolean): string {
+  if (path.startsWith(ADMIN_PREFIX)) {
+    const name = operationId(method, path.replace(ADMIN_PREFIX, PARTNER_PREFIX), isList);
+    return `admin${name.charAt(0).toUpperCase()}${name.slice(1)}`;
+  }
   const exception = exceptions[`${method} ${path}`];
   if (exception !== undefined) return exception;
   const segments = path.replace(PARTNER_PREFIX, '').split('/').filter(Boolean);
@@ -45,12 +51,24 @@ export function operationId(method: string, path: string, isList: boolean): stri
   return verb + names.map(pascal).join('');
 }
 
+/** Groups whose name is not that of their path. */
+const groupOfResource: Record<string, string> = {
+  auth: 'Accounts',
+  members: 'Team',
+  invitations: 'Team',
+  config: 'Settings',
+  'go-live': 'Going live',
+  requests: 'Request log',
+};
+
 /** The name of the group that an operation is shown in: `Token pools` of `/v1/partner/token-pools/:id`. */
 export function tagOf(path: string): string {
+  if (path.startsWith(`${ADMIN_PREFIX}auth/`)) return 'Admin sessions';
+  if (path.startsWith(ADMIN_PREFIX)) return 'Administration';
   if (!path.startsWith(PARTNER_PREFIX)) return 'Service';
   const [resource = ''] = path.slice(PARTNER_PREFIX.length).split('/');
   const words = resource.replaceAll('-', ' ');
-  return words.charAt(0).toUpperCase() + words.slice(1);
+  return groupOfResource[resource] ?? words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 function singular(word: string): string {

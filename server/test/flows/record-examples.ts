@@ -1,67 +1,39 @@
-import type { OpenApiDocument } from '../../src/openapi/document.ts';
-import type { RecordedCall, RecordedEvent, RecordedExamples } from '../../src/openapi/recorded-examples.ts';
-import { randomIds } from '../../src/platform/ids.ts';
-import { fundPool } from '../../src/pools/index.ts';
-import { type Answer, publicPoolId, type SignedOptions, startTestApp, type TestApp } from '../app.ts';
-import { startReceiver } from '../webhook-receiver.ts';
-import { manualClock, webhookMachinery } from '../webhook-setup.ts';
-import { steadied } from './steady-text.ts';
-
-/** Makes a call and keeps it; answers what the server said. */
-type Record = (
-  summary: string,
-  method: string,
-  path: string,
-  body?: unknown,
-  options?: SignedOptions,
-) => Promise<Answer>;
-
-interface Recording {
-  app: TestApp;
-  record: Record;
-  webhookUrl: string;
-}
-
-const STEP_MILLISECONDS = 60_000;
+import type { RecordedExamples } from '../../src/openapi/recorded-examples.ts';
+import { randomIds, rowId } from '../../src/platform/ids.ts';
+import { denyPoolRequest, fundPool } from '../../src/pools/index.ts';
+import { publicPoolId } from '../app.ts';
+import { recordAdmins } from './record-admins.ts';
+import { recordPeople } from './record-people.ts';
+import { type Recording, startRecording } from './recording.ts';
 
 /**
  * Lives through a partner's first hour against the whole server and keeps every call, and every delivery that its webhook got. The
  * clock is the test's own and ids are written anew in the order in which they appear, so that the same server gives the same text.
  */
 export async function recordExamples(): Promise<RecordedExamples> {
-  const clock = manualClock();
-  const app = await startTestApp({ clock });
-  const receiver = await startReceiver();
-  const machinery = webhookMachinery(app.sql, { clock, secretBox: app.secretBox });
-  const document = await servedDocument(app);
-  const calls: RecordedCall[] = [];
-  const record: Record = async (summary, method, path, body, options) => {
-    clock.advance(STEP_MILLISECONDS);
-    const answer = await app.signed(method, path, body, options);
-    calls.push(recorded(document, { summary, method, path, ...(body === undefined ? {} : { body }) }, answer));
-    await machinery.deliverAll();
-    return answer;
-  };
+  const recording = await startRecording();
+  const { record } = recording;
   try {
-    const recording = { app, record, webhookUrl: `${receiver.url}/webhooks/sir` };
     const webhookId = await registerWebhook(recording);
     await keepUsers(recording);
     const actionId = await rewardActions(recording);
     await readTheBooks(recording);
     await reverseAndRedeem(recording, actionId);
+    await fillPools(recording);
+    await recordPeople(recording);
     await watchWebhooks(recording, webhookId);
+    await record('Gone for ever', 'DELETE', '/v1/partner/users/user_43');
+    await recordAdmins(recording);
     await record('It answers', 'GET', '/livez');
     await record('It can work', 'GET', '/readyz');
   } finally {
-    await receiver.close();
-    await app.close();
+    await recording.stop();
   }
-  const events = firstOfEachType(receiver.received.map(({ event }) => event));
-  return steadied({ calls, events }, receiver.url);
+  return recording.result();
 }
 
-async function registerWebhook({ app, record, webhookUrl }: Recording): Promise<string> {
-  const wanted = { url: webhookUrl, description: 'Our shop', receiveAllEvents: true };
+async function registerWebhook({ app, record, receiverUrl }: Recording): Promise<string> {
+  const wanted = { url: `${receiverUrl}/webhooks/sir`, description: 'Our shop', receiveAllEvents: true };
   const answer = await record('The secret is shown once', 'POST', '/v1/partner/webhooks', wanted);
   const inside = { url: 'https://10.0.0.1/webhooks', eventTypes: ['action.completed'] };
   await record('An address inside a private network', 'POST', '/v1/partner/webhooks', inside);
@@ -169,6 +141,36 @@ async function reverseAndRedeem({ record }: Recording, actionId: string): Promis
   await record('Every number and why', 'GET', `/v1/partner/actions/${actionId}/explain`);
 }
 
+async function fillPools({ app, clock, record }: Recording): Promise<void> {
+  const request = '/v1/partner/token-pools/request';
+  const poolId = publicPoolId(app.partner);
+  const spring = { tokens: 250_000, poolId, reason: 'The spring campaign' };
+  await record('The sandbox approves at once', 'POST', request, spring);
+  const { body } = await record('Too many for that', 'POST', request, { ...spring, tokens: 5_000_000 });
+  const { partnerId, environment } = app.partner;
+  const requestId = rowId('preq', String(body.id)) ?? '';
+  const decision = { adminAccountId: randomIds.uuid(), reason: 'Ask for a month at a time, please.' };
+  // What SIR Giving does, so that the example of its event is a delivery too.
+  await app.sql.begin((tx) =>
+    denyPoolRequest(tx, randomIds, { partnerId, environment, requestId }, decision, clock.now()),
+  );
+  await record('The two latest', 'GET', '/v1/partner/token-pools/requests?limit=2');
+  const pool = await record('A threshold, and what may be rewarded', 'PATCH', `/v1/partner/token-pools/${poolId}`, {
+    lowBalance: { thresholds: [{ tokens: 1_400_000 }] },
+    restrictions: { actionTypes: ['PURCHASE', 'REFERRAL'] },
+    autoRefill: { amount: 100_000, floor: 50_000, monthlyCeiling: 500_000 },
+  });
+  // The event of a threshold needs a balance that goes below it.
+  const amount = Number(pool.body.balance) - 1_399_000;
+  await app.signed('POST', '/v1/partner/actions/submit', {
+    idempotencyKey: 'order_99000',
+    actionType: 'PURCHASE',
+    amount,
+    currency: 'USD',
+    stakeholders: [{ stakeholderTypeCode: 'CUSTOMER', partnerUserId: 'user_42' }],
+  });
+}
+
 async function watchWebhooks({ record }: Recording, webhookId: string): Promise<void> {
   const webhook = `/v1/partner/webhooks/${webhookId}`;
   await record('It is on its way', 'POST', `${webhook}/test`);
@@ -178,35 +180,4 @@ async function watchWebhooks({ record }: Recording, webhookId: string): Promise<
   const [latest] = body.data as { id: string }[];
   await record('Delivered at the first attempt', 'GET', `/v1/partner/webhooks/deliveries/${latest?.id}`);
   await record('It is gone', 'DELETE', webhook);
-}
-
-/** What the server says about itself, as it is sent to a browser. */
-export async function servedDocument({ app }: TestApp): Promise<OpenApiDocument> {
-  return (await app.inject('/partner-api/openapi.json')).json<OpenApiDocument>();
-}
-
-type Made = Pick<RecordedCall, 'summary'> & RecordedCall['request'];
-
-function recorded(document: OpenApiDocument, { summary, ...request }: Made, answer: Answer): RecordedCall {
-  return {
-    operationId: operationIdOf(document, request.method, request.path.split('?', 1)[0] ?? ''),
-    summary,
-    request,
-    response: { status: answer.status, ...(answer.text === '' ? {} : { body: answer.body }) },
-  };
-}
-
-function operationIdOf(document: OpenApiDocument, method: string, path: string): string {
-  const matching = Object.entries(document.paths)
-    .filter(([template]) => new RegExp(`^${template.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(path))
-    // A word is meant before a parameter in the same place.
-    .sort(([a], [b]) => a.split('{').length - b.split('{').length);
-  const operation = matching.map(([, methods]) => methods[method.toLowerCase()]).find((found) => found !== undefined);
-  if (operation === undefined) throw new Error(`${method} ${path} is not documented`);
-  return operation.operationId;
-}
-
-function firstOfEachType(events: readonly { type: string }[]): RecordedEvent[] {
-  const types = [...new Set(events.map(({ type }) => type))].sort();
-  return types.map((type) => ({ type, body: events.find((event) => event.type === type) }));
 }
