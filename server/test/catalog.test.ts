@@ -17,6 +17,8 @@ const REFERENCE_TABLES = [
   'accounts',
   'api_key_lookup',
   'attempt_counters',
+  'audit_head',
+  'audit_log',
   'credential_changes',
   'mail_outbox',
   'master_key_checks',

@@ -164,6 +164,8 @@ test('a retry of an admin’s change does nothing again, and is in the log once'
   const second = await sandbox.by(alice, 'POST', path, body, once);
   expect(first.body).toMatchObject({ status: 'FUNDED' });
   expect(second).toMatchObject({ body: first.body, headers: { 'idempotent-replayed': 'true' } });
+  const inProduction = { headers: { ...once.headers, 'x-partner-environment': 'production' } };
+  expect((await sandbox.by(alice, 'POST', path, body, inProduction)).status).toBe(404);
   const log = await ok(sandbox.by(alice, 'GET', `/v1/admin/audit-log?partnerId=${idOf(partner)}`));
   expect(log.data).toHaveLength(1);
 });

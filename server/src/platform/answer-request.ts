@@ -305,5 +305,6 @@ function keyedRequest(
 function scopeOfKeys(caller: Caller | undefined, environment: Environment): Tenant {
   if (caller === undefined) throw new Error('a write that anyone may send has no idempotency key');
   if ('tenant' in caller) return caller.tenant;
-  return { partnerId: caller.accountId, environment };
+  // An admin's key belongs to the environment that the request names, not to the host's own.
+  return { partnerId: caller.accountId, environment: caller.kind === 'admin' ? caller.environment : environment };
 }
