@@ -6,11 +6,13 @@ import type { OpenApiDocument } from '../../src/openapi/document.ts';
 import { setKeyExpiry } from '../../src/partners/change-key.ts';
 import { type CallerKind, callersOf, createKey, lowestRole, revokeKey, signedBy } from '../../src/partners/index.ts';
 import { leaveTeam } from '../../src/partners/team/change-team.ts';
+import { roles } from '../../src/platform/caller.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { type IdPrefix, publicId, randomIds } from '../../src/platform/ids.ts';
 import type { Route } from '../../src/route.ts';
 import { type Answer, startTestApp, type TestApp, type TestPartner } from '../app.ts';
 import { idPrefix } from '../fuzz/good-requests.ts';
+import { tableContents } from '../fuzz/table-contents.ts';
 import { personMaker, type TestPerson } from '../people.ts';
 
 // Every route of the server's own table is called by everybody, with a query that no endpoint takes: who is let in is told so, and
@@ -97,11 +99,36 @@ async function makeCallers(): Promise<Caller[]> {
   ];
 }
 
+/** What is in the tables, but for the log of requests, which keeps refusals too. */
+async function writtenSoFar(): Promise<object> {
+  const contents = Object.entries(await tableContents(t.sql));
+  return Object.fromEntries(contents.filter(([table]) => !/^(?:request_log|dashboard_)/.test(table)));
+}
+
+/** Why a scope refuses a caller, by the rules of contract §3: how a request proves itself, then whom it speaks for, then their rights. */
+function refusalOf([, , scope]: Route, caller: string): string {
+  const isPerson = !/nobody|key/.test(caller);
+  if (scope === 'widget')
+    return caller.includes('the secret key') ? '401 INVALID_API_KEY' : '401 AUTHENTICATION_REQUIRED';
+  if (!isPerson) {
+    const isSigned = caller.endsWith('signed') && signedBy(scope) !== undefined;
+    return isSigned ? '403 SECRET_KEY_REQUIRED' : '401 AUTHENTICATION_REQUIRED';
+  }
+  const isAdmin = caller.startsWith('an admin');
+  if (isAdmin && scope === 'admins') return '401 OTP_REQUIRED';
+  if (isAdmin || scope === 'admins') return '401 INVALID_ACCESS_TOKEN';
+  if (caller === 'somebody without a partner') return '400 PARTNER_REQUIRED';
+  const role = roles.find((one) => caller.includes(one)) ?? 'viewer';
+  const isTooLow = roles.indexOf(role) < roles.indexOf(lowestRole(scope) ?? 'owner');
+  return isTooLow ? '403 ROLE_REQUIRED' : '403 SECRET_KEY_REQUIRED';
+}
+
 const publishedCallers = ([method, path]: Route) =>
   document.paths[path.replaceAll(/:(\w+)/g, '{$1}')]?.[method.toLowerCase()]?.['x-roles'] ?? [];
 
-test('every route lets in whom the published table names, and nobody else', async () => {
+test('every route lets in whom the published table names, and nobody else; and nothing is written', async () => {
   const faults: string[] = [];
+  const before = await writtenSoFar();
   for (const route of t.table) {
     const [method, path] = route;
     const published = publishedCallers(route);
@@ -109,14 +136,13 @@ test('every route lets in whom the published table names, and nobody else', asyn
     for (const { name, kinds, send } of callers) {
       const expected = published.includes('anyone') || kinds.some((kind) => published.includes(kind));
       const answer = await send(method, target(route));
-      if (isLetIn(answer) !== expected) {
-        faults.push(
-          `${method} ${path} ${expected ? 'refuses' : 'lets in'} ${name}: ${answer.status} ${answer.body?.code}`,
-        );
-      }
+      const wanted = expected ? 'let in' : refusalOf(route, name);
+      const got = isLetIn(answer) ? 'let in' : `${answer.status} ${answer.body?.code}`;
+      if (got !== wanted) faults.push(`${method} ${path} by ${name}: ${got}, not ${wanted}`);
     }
   }
   expect(faults).toEqual([]);
+  expect(await writtenSoFar()).toEqual(before);
 });
 
 test('the table names every kind of caller that there is', () => {
@@ -248,4 +274,74 @@ test('seeded accounts never come near production data, and laptop mode has none'
   const send: Send = (method, path) => laptop.by(owner, method, path, undefined, { environment: 'production' });
   await expectRefused(takesPeople, [{ name: 'an owner on a laptop', code: 'WRONG_HOST', send }]);
   await laptop.close();
+});
+
+/** What each route answers to one caller, where `expected` says what it must be. */
+async function expectByRoute(
+  isFor: (route: Route) => boolean,
+  send: Send,
+  expected: (route: Route) => ErrorCode | undefined,
+): Promise<void> {
+  const faults: string[] = [];
+  for (const route of t.table.filter(isFor)) {
+    const [method, path] = route;
+    const answer = await send(method, target(route));
+    const code = isLetIn(answer) ? undefined : answer.body?.code;
+    if (code !== expected(route)) faults.push(`${method} ${path}: ${code}, not ${expected(route)}`);
+  }
+  expect(faults).toEqual([]);
+}
+
+const isOfPartners = ([, , scope]: Route) => lowestRole(scope) !== undefined;
+const isForKeys = ([, , scope]: Route) => signedBy(scope) !== undefined;
+
+test('a suspended partner reads and changes nothing, with keys and as people', async () => {
+  const partner = await t.newPartner({ status: 'SUSPENDED', poolTokens: 0 });
+  const owner = await t.newMember('owner', partner);
+  const expected = ([method]: Route) => (method === 'GET' ? undefined : 'PARTNER_SUSPENDED');
+  await expectByRoute(isForKeys, (method, path) => t.signed(method, path, undefined, { partner }), expected);
+  await expectByRoute(isOfPartners, asPerson(owner), expected);
+});
+
+test('a partner without approval only reads live data, and keeps its keys, its team and the way to go live', async () => {
+  const production = await startTestApp({
+    config: { environment: 'production', rateLimitPerMinute: 0 },
+    shareDatabaseOf: t,
+  });
+  const partner = await t.newPartner({ status: 'PENDING_APPROVAL', environment: 'production' });
+  const owner = await t.newMember('owner', partner);
+  // Actions answer 402 by themselves, since there is no pool (contract §2).
+  const isOpen = ([method, path, scope]: Route) =>
+    method === 'GET' || /\/actions\/(?:submit|batch)$/.test(path) || signedBy(scope) === undefined;
+  const expected = (route: Route) => (isOpen(route) ? undefined : 'PARTNER_NOT_APPROVED');
+  const signed: Send = (method, path) => production.signed(method, path, undefined, { partner });
+  await expectByRoute(isForKeys, signed, expected);
+  const byOwner: Send = (method, path) => production.by(owner, method, path);
+  await expectByRoute((route) => isOfPartners(route) && route[2] !== 'submits', byOwner, expected);
+  await production.close();
+});
+
+test('what the server answers beyond its table lets nobody further than the table does', async () => {
+  const inTable = new Set(t.table.map(([method, path]) => `${method} ${path}`));
+  const beyond = t.routes.filter(({ method, path }) => !inTable.has(`${method} ${path}`));
+  const shown: string[] = [];
+  for (const { method, path, scope } of beyond) {
+    const url = path.replaceAll(/:\w+/g, 'x').replace('*', 'x');
+    const { status } = await t.request({ method: method as 'GET', url });
+    if (method === 'HEAD' && scope !== 'anyone') expect({ path, status }).toEqual({ path, status: 401 });
+    else if (method === 'HEAD') expect(status, path).toBeLessThan(500);
+    else shown.push(`${method} ${path} ${scope}`);
+  }
+  // Pages, files and preflights: all that is there without credentials and is not in the table.
+  expect(shown.filter((one) => !/^(?:GET|OPTIONS) \S+ anyone$/.test(one))).toEqual([]);
+  expect(shown.filter((one) => one.includes('/v1/') && !one.startsWith('OPTIONS /v1/partner/config '))).toEqual([]);
+});
+
+test('a route that is planted without a scope, or with one that nobody knows, does not build', async () => {
+  const [first] = t.table;
+  for (const scope of [undefined, 'everybody']) {
+    const planted = ['GET', '/v1/partner/planted', scope, first?.[3]] as unknown as Route;
+    const start = startTestApp({ table: [...t.table, planted], shareDatabaseOf: t });
+    await expect(start).rejects.toThrow('the route GET /v1/partner/planted declares no scope');
+  }
 });
