@@ -101,7 +101,47 @@ export const DIRECTED_TESTS: Partial<Record<ErrorCode, DirectedTest>> = {
   },
   GO_LIVE_DECIDED: {
     file: 'server/src/partners/go-live/go-live.test.ts',
-    title: 'is one, also when two owners apply at once',
+    title: 'has the documented items, proposes tier and pool, and waits',
+  },
+  INVALID_CREDENTIALS: {
+    file: 'server/src/accounts/passwords.test.ts',
+    title: 'a password is changed by who knows the present one; every session ends and a mail tells',
+  },
+  INVALID_REFRESH_TOKEN: {
+    file: 'server/src/accounts/sessions.test.ts',
+    title: 'used again after ten seconds was copied: the whole family ends, the newest token too',
+  },
+  INVALID_OTP: {
+    file: 'server/src/accounts/totp.test.ts',
+    title: 'takes each recovery code once',
+  },
+  TOTP_ALREADY_ENABLED: {
+    file: 'server/src/accounts/totp.test.ts',
+    title: 'gives a seed that every app takes, and counts once a first code was seen',
+  },
+  TOTP_NOT_ENABLED: {
+    file: 'server/src/accounts/totp.test.ts',
+    title: 'and turning off need the password, turning off a code too',
+  },
+  IDENTITY_IN_USE: {
+    file: 'server/src/accounts/outside-issuer.test.ts',
+    title: 'that belongs to a partner, or to another person, is not given up',
+  },
+  LINK_NOT_VALID: {
+    file: 'server/src/accounts/passwords.test.ts',
+    title: 'a link that was mailed before a change of the password is no key to the account any more',
+  },
+  TOO_MANY_ATTEMPTS: {
+    file: 'server/src/accounts/log-in.test.ts',
+    title: 'slows down more and more for an account from one network, and says for how long',
+  },
+  MAIL_NOT_CONFIGURED: {
+    file: 'server/src/accounts/mailed-links.test.ts',
+    title: 'without mail, what needs it answers 503 MAIL_NOT_CONFIGURED, and the rest works',
+  },
+  OTP_REQUIRED: {
+    file: 'server/src/admin/admin.test.ts',
+    title: 'approving, funding and withdrawing in production need a one-time password of the last 15 minutes',
   },
   REQUEST_IN_PROGRESS: {
     file: 'server/src/platform/idempotent-request.test.ts',
