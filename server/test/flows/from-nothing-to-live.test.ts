@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { createAccount, hashPassword } from '../../src/accounts/index.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { randomIds } from '../../src/platform/ids.ts';
+import { dumpOf, leaksIn } from '../fuzz/find-leaks.ts';
 import { type HostAnswer, type KeyPair, TwoHosts } from './two-hosts.ts';
 
 // The whole way of a partner, by HTTP alone, on a sandbox and a production process with one database.
@@ -13,7 +14,7 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let hosts: TwoHosts;
 beforeAll(async () => {
-  hosts = await TwoHosts.start();
+  hosts = await TwoHosts.start({ LOG_LEVEL: 'trace' });
 });
 afterAll(() => hosts?.stop());
 
@@ -45,7 +46,31 @@ function expectStatus(answer: HostAnswer, status: number, code?: string): Record
   return answer.body;
 }
 
-const keysOf = (body: Record<string, unknown>) => body as unknown as KeyPair;
+/** Every secret that was made or given on the way, by what it is. */
+const secrets: Record<string, string> = { password, adminPassword };
+
+/** Remembers a secret. */
+function keep(name: string, secret: unknown): string {
+  secrets[`${name} (${Object.keys(secrets).length})`] = String(secret);
+  return String(secret);
+}
+
+function keysOf(body: Record<string, unknown>): KeyPair {
+  const { publicKey, secretKey, hmacSecret } = body;
+  return {
+    publicKey: String(publicKey),
+    secretKey: keep('key', secretKey),
+    hmacSecret: keep('HMAC secret', hmacSecret),
+  };
+}
+
+async function logIn(withPassword: string): Promise<HostAnswer> {
+  const call = { body: { email, password: withPassword }, showsSecret: true };
+  const login = await hosts.call('sandbox', 'POST', '/v1/partner/auth/login', call);
+  expectStatus(login, 200);
+  return login;
+}
+
 const submit = (environment: 'sandbox' | 'production', keys: KeyPair) =>
   hosts.call(environment, 'POST', '/v1/partner/actions/submit', { keys, body: action });
 
@@ -53,6 +78,7 @@ const admin = (by: string, method: string, path: string, body?: unknown) =>
   hosts.call('production', method, path, { token: by, ...(body === undefined ? {} : { body }) });
 
 let token: string;
+let refreshToken: string;
 let trial: KeyPair;
 let live: KeyPair;
 let ann: string;
@@ -64,18 +90,18 @@ test('somebody registers, confirms the address by mail and logs in', async () =>
   expectStatus(registered, 201);
   const early = await hosts.call('sandbox', 'POST', '/v1/partner/auth/login', { body: { email, password } });
   expect(early.status).toBeGreaterThanOrEqual(400);
-  const mailed = await hosts.mails.tokenFor(email, 'verify-email');
+  const mailed = keep('mailed token', await hosts.mails.tokenFor(email, 'verify-email'));
   const verified = await hosts.call('sandbox', 'POST', '/v1/partner/auth/verify-email', { body: { token: mailed } });
   expectStatus(verified, 200);
-  const login = await hosts.call('sandbox', 'POST', '/v1/partner/auth/login', { body: { email, password } });
-  expectStatus(login, 200);
+  const login = await logIn(password);
   expect(login.body).toMatchObject({ partner: null, memberships: [] });
-  token = String(login.body.accessToken);
+  token = keep('access token', login.body.accessToken);
+  refreshToken = keep('refresh token', login.body.refreshToken);
 });
 
 test('the first key makes the partner; its requests work, and an action waits for a pool', async () => {
   const body = { name: 'Server', environment: 'sandbox', partnerName: 'Corner Bakery' };
-  const created = await hosts.call('sandbox', 'POST', '/v1/partner/keys', { token, body });
+  const created = await hosts.call('sandbox', 'POST', '/v1/partner/keys', { token, body, showsSecret: true });
   trial = keysOf(expectStatus(created, 201));
   expectStatus(await hosts.call('sandbox', 'GET', '/v1/partner/users', { keys: trial }), 200);
   expectStatus(await submit('sandbox', trial), 402, 'NO_ACTIVE_POOL');
@@ -93,7 +119,7 @@ test('a sandbox request approves itself, and the same idempotency key completes'
 
 test('a live key can be made at once, and does nothing yet but read', async () => {
   const body = { name: 'Live server', environment: 'production' };
-  const created = await hosts.call('production', 'POST', '/v1/partner/keys', { token, body });
+  const created = await hosts.call('production', 'POST', '/v1/partner/keys', { token, body, showsSecret: true });
   live = keysOf(expectStatus(created, 201));
   expectStatus(await hosts.call('production', 'GET', '/v1/partner/users', { keys: live }), 200);
   const user = { keys: live, body: { externalUserId: 'user_1' } };
@@ -128,21 +154,25 @@ async function newAdmin(name: string): Promise<string> {
   await hosts.database.sql.begin((tx) => createAccount(tx, randomIds, wanted));
   const body = { email: address, password: adminPassword };
   const login = await hosts.call('production', 'POST', '/v1/admin/auth/login', { body, showsSecret: true });
-  const first = String(expectStatus(login, 200).accessToken);
+  const first = keep('access token', expectStatus(login, 200).accessToken);
+  keep('refresh token', login.body.refreshToken);
   const enrolment = await hosts.call('production', 'POST', '/v1/admin/auth/totp', {
     token: first,
     body: { password: adminPassword },
     showsSecret: true,
   });
   const { secret } = expectStatus(enrolment, 201);
-  const otp = new TOTP({ secret: String(secret), algorithm: 'SHA1', digits: 6, period: 30 }).generate();
+  const otp = new TOTP({ secret: keep('TOTP seed', secret), algorithm: 'SHA1', digits: 6, period: 30 }).generate();
   const confirm = { token: first, body: { otp }, showsSecret: true };
   const confirmed = await hosts.call('production', 'POST', '/v1/admin/auth/totp/confirm', confirm);
-  const [recoveryCode] = expectStatus(confirmed, 200).recoveryCodes as string[];
+  const [recoveryCode = '', ...others] = expectStatus(confirmed, 200).recoveryCodes as string[];
+  for (const code of [recoveryCode, ...others]) keep('recovery code', code);
   const refused = await hosts.call('production', 'POST', '/v1/admin/auth/login', { body });
   expectStatus(refused, 401, 'OTP_REQUIRED');
   const proven = { body: { ...body, otp: recoveryCode }, showsSecret: true };
-  return String(expectStatus(await hosts.call('production', 'POST', '/v1/admin/auth/login', proven), 200).accessToken);
+  const session = expectStatus(await hosts.call('production', 'POST', '/v1/admin/auth/login', proven), 200);
+  keep('refresh token', session.refreshToken);
+  return keep('access token', session.accessToken);
 }
 
 test('an admin approves; the live key works within a second, and its pool is still empty', async () => {
@@ -174,4 +204,49 @@ test('the pool request waits for a second admin; then the reward comes', async (
   const log = await admin(bob, 'GET', '/v1/admin/audit-log');
   const actions = (expectStatus(log, 200).data as { action: string }[]).map(({ action: done }) => done);
   expect(actions).toEqual(['pool_request.approve', 'pool_request.approve', 'go_live.approve']);
+});
+
+/** What else people do with secrets at hand, also when it goes wrong. */
+async function goOnWithSecrets(): Promise<void> {
+  const auth = (path: string, body: object, showsSecret = false) =>
+    hosts.call('sandbox', 'POST', `/v1/partner/auth/${path}`, { body, showsSecret });
+  const refreshed = expectStatus(await auth('refresh', { refreshToken }, true), 200);
+  keep('access token', refreshed.accessToken);
+  keep('refresh token', refreshed.refreshToken);
+  expectStatus(await auth('forgot-password', { email }), 200);
+  const mailed = keep('mailed token', await hosts.mails.tokenFor(email, 'reset-password'));
+  const next = keep('password', 'even warmer bread every morning');
+  expectStatus(await auth('reset-password', { token: mailed, password: next }), 204);
+  expect((await auth('reset-password', { token: mailed, password: next })).status).toBe(422);
+  expect((await auth('refresh', { refreshToken })).status).toBe(401);
+  expect((await auth('login', { email, password })).status).toBe(401);
+  const { body } = await logIn(next);
+  const access = keep('access token', body.accessToken);
+  keep('refresh token', body.refreshToken);
+  const { sql } = hosts.database;
+  for (const table of ['accounts', 'account_sessions', 'api_key_lookup', 'partner_users']) {
+    await sql.unsafe(`alter table ${table} rename to away`);
+    await auth('login', { email, password: next });
+    await auth('refresh', { refreshToken: String(body.refreshToken) });
+    await auth('register', { email: 'new@bakery.example', password: next });
+    await hosts.call('sandbox', 'GET', '/v1/partner/auth/me', { token: access });
+    await hosts.call('sandbox', 'GET', '/v1/partner/users', { keys: trial });
+    await hosts.call('sandbox', 'GET', '/v1/partner/users', { token: access });
+    await sql.unsafe(`alter table away rename to ${table}`);
+  }
+}
+
+test('no log, table or answer of the whole way holds a secret, also when things go wrong', async () => {
+  await goOnWithSecrets();
+  // Requests are logged within a second or two.
+  await sleep(2_000);
+  const all = { ...secrets, masterKey: hosts.masterKey };
+  expect(Object.keys(all).length).toBeGreaterThan(35);
+  const dump = await dumpOf(hosts.database.sql);
+  for (const known of ['-- request_log', '/v1/partner/actions/submit', email]) expect(dump.includes(known)).toBe(true);
+  expect(hosts.output).toContain('a request failed in a way nobody foresaw');
+  expect(hosts.answers.length).toBeGreaterThan(80);
+  expect(leaksIn(hosts.output, all)).toEqual([]);
+  expect(leaksIn(dump, all)).toEqual([]);
+  expect(leaksIn(hosts.answers.join('\n'), all)).toEqual([]);
 });
