@@ -8,4 +8,5 @@ export { findPeople, lockPerson, type Person } from './people.ts';
 export { purgeAccounts } from './purge-accounts.ts';
 export { type AccountRow, findAccount, findAccountByEmail } from './queries.ts';
 export { accountEndpoints, adminAccountEndpoints } from './routes.ts';
+export { seedAccount } from './seed-account.ts';
 export { type AccountAccess, createAccountAccess } from './verify-access-token.ts';

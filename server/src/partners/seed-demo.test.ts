@@ -32,6 +32,8 @@ test('the demo partner is made once with a funded pool, and its credentials anew
     secretKey: expect.stringMatching(/^sk_test_/),
     hmacSecret: expect.stringMatching(/^[0-9a-f]{64}$/),
     tokenPoolId: expect.stringMatching(/^pool_/),
+    portal: { email: 'owner@demo-partner.example', password: expect.stringMatching(/^[\w-]{20}$/) },
+    admin: { email: 'admin@sirgiving.example', password: expect.stringMatching(/^[\w-]{20}$/) },
   });
   expect(second.partner).toEqual(first.partner);
   expect(second.tokenPoolId).toBe(first.tokenPoolId);

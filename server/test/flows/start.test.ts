@@ -74,6 +74,12 @@ test('a first start serves a demo partner, a second finds what it did, and both 
   expect(credentials).toMatchObject({ baseUrl, environment: 'sandbox', partner: { slug: 'demo-partner' } });
   // What is printed may be seen over a shoulder or kept by a terminal.
   for (const secret of [credentials.secretKey, credentials.hmacSecret]) expect(first.output).not.toContain(secret);
+  const loggedIn = await fetch(`${baseUrl}/v1/partner/auth/login`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(credentials.portal),
+  });
+  expect(await loggedIn.json()).toMatchObject({ partner: { slug: 'demo-partner' } });
   const created = await callAsDemo(credentials, 'POST', '/v1/partner/users', { externalUserId: 'jane' });
   expect(created.status).toBe(201);
   expect(await first.stop()).toMatchObject({ status: 0, stderr: '' });
