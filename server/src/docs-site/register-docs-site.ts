@@ -55,6 +55,8 @@ const PAGE_FILES = [
   'outcome.js',
   'request-form.js',
   'signed-request.js',
+  'signing-view.js',
+  'token-form.js',
 ];
 
 /** The signature package's own browser build, so that the page signs with the code that partners use. */

@@ -1,10 +1,10 @@
 import type { OpenApiDocument } from '../openapi/document.ts';
 import { deliveryHeaders } from '../openapi/webhook-operations.ts';
+import { codePanel, heading, snippet } from './guide-parts.ts';
 import { highlightJson, highlightScript } from './highlight.ts';
 import { type Html, html } from './html.ts';
 import { inlineMarkdown } from './markdown.ts';
 import { firstExample } from './read-document.ts';
-import { codePanel, heading, snippet } from './render-guide.ts';
 import { statusLine } from './render-operation.ts';
 
 /** Event types, what a delivery looks like, and how to verify it. */

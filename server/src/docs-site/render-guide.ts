@@ -1,25 +1,13 @@
-import { readFileSync } from 'node:fs';
 import type { OpenApiDocument } from '../openapi/document.ts';
 import type { DocsSite } from './docs-site.ts';
+import { codePanel, heading, snippet } from './guide-parts.ts';
 import { highlightJson, highlightScript, highlightShell } from './highlight.ts';
 import { type Html, html } from './html.ts';
 import { firstExample, operationsOf, successOf } from './read-document.ts';
-
-/** `src/` is there beside `dist/`, so that the path holds for the sources and for the compiled files. */
-const SNIPPETS = new URL('../../src/docs-site/snippets/', import.meta.url);
-
-/** The sections in front of the reference, in the order of the navigation. */
-export const guideSections = [
-  { id: 'introduction', title: 'Introduction' },
-  { id: 'first-request', title: 'Your first signed request' },
-  { id: 'authentication', title: 'Authentication' },
-  { id: 'retries', title: 'Retries' },
-  { id: 'lists', title: 'Lists' },
-  { id: 'rate-limits', title: 'Rate limits' },
-] as const;
+import { renderAccess } from './render-access.ts';
 
 export function renderGuide(site: DocsSite): Html {
-  return html`${introduction(site)}${firstRequest(site)}${authentication()}${retries()}${lists()}${rateLimits()}`;
+  return html`${introduction(site)}${firstRequest(site)}${authentication()}${renderAccess(site.document)}${retries()}${lists()}${rateLimits()}`;
 }
 
 function introduction({ environment, document }: DocsSite): Html {
@@ -136,23 +124,4 @@ function rateLimits(): Html {
     <p>Requests are counted per minute, for all keys of a partner in one environment: 1,000 in the Standard tier, 5,000 in Professional, 50,000 in Enterprise. A batch costs one for every ten actions.
     <code>X-RateLimit-Limit</code>, <code>X-RateLimit-Remaining</code> and <code>X-RateLimit-Reset</code> tell where you stand; past the limit you get <a href="#RATE_LIMITED">429</a> and <code>Retry-After</code>.</p>
   </div></section>`;
-}
-
-export function heading(id: string, title = titleOf(id)): Html {
-  return html`<h2 id="${id}-title"><a href="#${id}">${title}</a></h2>`;
-}
-
-function titleOf(id: string): string {
-  return guideSections.find((section) => section.id === id)?.title ?? id;
-}
-
-/** Code with a button that copies it; `name` lets a test find the block and run it. */
-export function codePanel(title: string, code: Html, name?: string): Html {
-  return html`<figure class="panel"><figcaption><span>${title}</span>
-    <button type="button" class="copy" data-copy data-scripted>Copy<span class="visually-hidden">: ${title}</span></button></figcaption>
-    <pre tabindex="0"${name === undefined ? '' : html` data-snippet="${name}"`}><code>${code}</code></pre></figure>`;
-}
-
-export function snippet(file: string): string {
-  return readFileSync(new URL(file, SNIPPETS), 'utf8').trimEnd();
 }

@@ -1,10 +1,11 @@
 import type { OpenApiDocument } from '../openapi/document.ts';
 import type { DocsSite } from './docs-site.ts';
+import { guideSections } from './guide-parts.ts';
 import { type Html, html } from './html.ts';
 import { markdown } from './markdown.ts';
 import { type DocumentedOperation, operationsOf } from './read-document.ts';
 import { renderErrors, renderWebhooks } from './render-catalog.ts';
-import { guideSections, renderGuide } from './render-guide.ts';
+import { renderGuide } from './render-guide.ts';
 import { methodTag, renderOperation } from './render-operation.ts';
 import { renderTryDialog } from './render-try-dialog.ts';
 

@@ -11,7 +11,7 @@ export function renderTryDialog(environment: Environment): Html {
       </header>
       <div class="try-body">
         <div class="try-inputs">
-          ${keysSection(environment)}
+          ${keysSection(environment)}${tokenSection()}
           <section data-inputs hidden><h3>Parameters</h3><div data-input-list></div></section>
           <section data-body hidden>
             <div class="section-head"><h3 id="body-title">Body</h3><button type="button" class="quiet" data-reset>Reset to the example</button></div>
@@ -21,12 +21,12 @@ export function renderTryDialog(environment: Environment): Html {
         </div>
         <div class="try-outcome">
           <section class="signing">
-            <h3>What is signed</h3>
+            <h3 data-signed-only>What is signed</h3>
             <p class="muted" data-signing-empty>Enter your keys, and the canonical string and its signature appear here.</p>
             <div data-signing hidden>
-              <p class="canonical" data-canonical></p>
-              <p class="canonical-legend" aria-hidden="true"><code class="part part-timestamp">timestamp</code><code class="part part-method">method</code><code class="part part-path">path</code><code class="part part-body">body hash</code></p>
-              <p class="signature"><span>X-Signature</span> <code data-signature></code></p>
+              <p class="canonical" data-signed-only data-canonical></p>
+              <p class="canonical-legend" data-signed-only aria-hidden="true"><code class="part part-timestamp">timestamp</code><code class="part part-method">method</code><code class="part part-path">path</code><code class="part part-body">body hash</code></p>
+              <p class="signature" data-signed-only><span>X-Signature</span> <code data-signature></code></p>
               <figure class="panel"><figcaption><span>curl <span class="muted" data-validity></span></span>
                 <button type="button" class="copy" data-copy>Copy<span class="visually-hidden">: curl</span></button></figcaption>
                 <pre tabindex="0"><code data-curl></code></pre></figure>
@@ -54,7 +54,7 @@ export function renderTryDialog(environment: Environment): Html {
 
 function keysSection(environment: Environment): Html {
   const placeholder = environment === 'sandbox' ? 'sk_test_… or pk_test_…' : 'pk_live_…';
-  return html`<section class="keys">
+  return html`<section class="keys" data-keys-section>
     <div class="section-head"><h3>Keys</h3><button type="button" class="quiet" data-forget hidden>Forget them</button></div>
     <p data-keys-set hidden></p>
     <div data-keys-form>
@@ -67,6 +67,19 @@ function keysSection(environment: Environment): Html {
       <label>HMAC secret <input data-hmac class="concealed" type="text" autocomplete="off" autocapitalize="off" spellcheck="false" data-1p-ignore data-lpignore="true" placeholder="64 hex digits" aria-describedby="key-fault"></label>
       <p class="fault" id="key-fault" role="status" data-key-fault></p>
       <button type="button" data-use-keys>Use these keys</button>
+    </div>
+  </section>`;
+}
+
+function tokenSection(): Html {
+  return html`<section class="keys" data-token-section hidden>
+    <div class="section-head"><h3>Access token</h3><button type="button" class="quiet" data-forget-token data-token-set hidden>Forget it</button></div>
+    <p data-token-set hidden>Sent as <code>Authorization: Bearer …</code></p>
+    <div data-token-form>
+      <p class="muted">Try <a href="#logIn">Log in</a> here and its token is taken over, or paste one. Kept in this page’s memory and nowhere else.</p>
+      <label>Access token <input data-token class="concealed" type="text" autocomplete="off" autocapitalize="off" spellcheck="false" data-1p-ignore data-lpignore="true" placeholder="eyJ…" aria-describedby="token-fault"></label>
+      <p class="fault" id="token-fault" role="status" data-token-fault></p>
+      <button type="button" data-use-token>Use this token</button>
     </div>
   </section>`;
 }

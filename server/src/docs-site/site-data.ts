@@ -1,5 +1,5 @@
 import type { Environment } from '@sirgiving/contract';
-import type { JsonSchema, OpenApiDocument, Parameter } from '../openapi/document.ts';
+import type { JsonSchema, OpenApiDocument } from '../openapi/document.ts';
 import type { DocsSite } from './docs-site.ts';
 import {
   bodySchemaOf,
@@ -52,28 +52,18 @@ function tryable(document: OpenApiDocument, { method, path, needs, operation }: 
     path,
     needs,
     summary: operation.summary,
-    inputs: [...(needs === 'access token' ? [AUTHORIZATION] : []), ...parametersOf(document, operation)].map(
-      (parameter) => ({
-        name: parameter.name,
-        in: parameter.in,
-        required: parameter.required,
-        type: typeName(document, parameter.schema),
-        ...(parameter.description === undefined ? {} : { description: parameter.description }),
-        ...(parameter.example === undefined ? {} : { example: String(parameter.example) }),
-        ...(parameter.schema.enum === undefined ? {} : { options: parameter.schema.enum.map(String) }),
-      }),
-    ),
+    inputs: parametersOf(document, operation).map((parameter) => ({
+      name: parameter.name,
+      in: parameter.in,
+      required: parameter.required,
+      type: typeName(document, parameter.schema),
+      ...(parameter.description === undefined ? {} : { description: parameter.description }),
+      ...(parameter.example === undefined ? {} : { example: String(parameter.example) }),
+      ...(parameter.schema.enum === undefined ? {} : { options: parameter.schema.enum.map(String) }),
+    })),
     ...(schema === undefined ? {} : { body: JSON.stringify(example ?? skeleton(document, schema), null, 2) }),
   };
 }
-
-const AUTHORIZATION: Parameter = {
-  name: 'Authorization',
-  in: 'header',
-  required: true,
-  description: '`Bearer` and the access token that logging in has answered.',
-  schema: { type: 'string' },
-};
 
 /** The required members with empty values: where no example was recorded, it is at least something to fill in. */
 function skeleton(document: OpenApiDocument, schema: JsonSchema): unknown {

@@ -102,6 +102,23 @@ describe('the page', () => {
     });
   });
 
+  test('publishes who may call what, as the table of routes has it', () => {
+    const rowOf = (id: string) =>
+      new RegExp(`<tr><th scope="row">(?:(?!</tr>)[^])*href="#${id}"(?:(?!</tr>)[^])*</tr>`).exec(page)?.[0] ?? '';
+    const cells = (id: string) => [...rowOf(id).matchAll(/<td[^>]*>([^<]*)<\/td>/g)].map(([, text]) => text);
+    expect(cells('listUsers')).toEqual(['yes', 'yes', 'yes', 'yes', 'yes']);
+    expect(cells('submitAction')).toEqual(['–', 'yes', '–', 'sandbox', 'sandbox']);
+    expect(cells('rotateKey')).toEqual(['–', '–', '–', 'yes', 'yes']);
+    expect(cells('applyForGoLive')).toEqual(['–', '–', '–', '–', 'yes']);
+    expect(cells('createKey')).toEqual(['Everybody who is logged in']);
+    const missing = app.table
+      .filter(([, path]) => !path.startsWith('/v1/admin/'))
+      .filter(
+        ([, path]) => !page.includes(`<code>${path.replace('/v1/partner/', '').replaceAll(/:(\w+)/g, '{$1}')}</code>`),
+      );
+    expect(missing.map(([method, path]) => `${method} ${path}`)).toEqual([]);
+  });
+
   test('what is not markup is escaped', () => {
     expect(page).toContain('X-Timestamp</code>');
     expect(page).not.toMatch(

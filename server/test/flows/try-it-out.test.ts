@@ -159,6 +159,52 @@ describe('try it out', () => {
   });
 });
 
+describe('access tokens', () => {
+  inBrowser('open what is for people; they are asked for, kept in no place, and gone after a reload', async () => {
+    const { page, complaints } = await open(sandbox);
+    const { accessToken } = await sandbox.newMember('owner');
+    await page.locator('[data-try=listKeys]').click();
+    await page.locator('[data-send]').click();
+    expect(await text(page, '[data-send-fault]')).toBe('Enter an access token first.');
+    expect(await page.locator('[data-key]').isVisible()).toBe(false);
+    await page.locator('[data-token]').fill('no token');
+    await page.locator('[data-use-token]').click();
+    expect(await text(page, '[data-token-fault]')).toContain('three parts');
+    await page.locator('[data-token]').fill(`Bearer ${accessToken}`);
+    await page.locator('[data-use-token]').click();
+    expect(await send(page)).toBe('200 OK');
+    expect(JSON.parse(await text(page, '[data-answer]'))).toMatchObject({ data: [{ name: 'Test' }] });
+    expect(await text(page, '[data-curl]')).toContain('-H "Authorization: Bearer $SIR_ACCESS_TOKEN"');
+    expect(await page.locator('[data-canonical]').isVisible()).toBe(false);
+    const kept = await page.evaluate<string>(`JSON.stringify([
+      { ...localStorage }, { ...sessionStorage }, document.cookie, location.href,
+      [...document.querySelectorAll('input')].map((field) => field.value), document.documentElement.outerHTML,
+    ])`);
+    expect(kept).not.toContain(accessToken);
+    await page.reload();
+    await page.locator('[data-try=listKeys]').click();
+    expect(await page.locator('[data-token]').isVisible()).toBe(true);
+    expect(complaints).toEqual([]);
+  });
+
+  inBrowser('are taken over from a log-in on the page', async () => {
+    const { page } = await open(sandbox);
+    const person = { email: 'try.it@example.org', password: 'a long enough sentence' };
+    const post = (path: string, payload: object) =>
+      sandbox.request({ method: 'POST', url: `/v1/partner/auth/${path}`, payload });
+    await post('register', person);
+    const mail = (await sandbox.mails()).find(({ to }) => to === person.email);
+    await post('verify-email', { token: /#([\w-]{43})/.exec(mail?.text ?? '')?.[1] });
+    await page.locator('[data-try=logIn]').click();
+    await page.locator('[data-body-text]').fill(JSON.stringify(person));
+    expect(await send(page)).toBe('200 OK');
+    await page.locator('[data-close]').click();
+    await page.locator('[data-try=getAccount]').click();
+    expect(await send(page)).toBe('200 OK');
+    expect(JSON.parse(await text(page, '[data-answer]'))).toMatchObject({ account: { email: person.email } });
+  });
+});
+
 describe('keys', () => {
   inBrowser('are in no storage, no cookie, no address and no field, and are gone after a reload', async () => {
     const { page } = await open(sandbox);

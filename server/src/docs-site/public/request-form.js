@@ -2,7 +2,9 @@ import { element, find } from './elements.js';
 import { currentKeys, onKeysChanged } from './keys.js';
 import { prepareKeysForm, showKeysForm } from './keys-form.js';
 import { showAnswer, showFault, showNothing } from './outcome.js';
-import { curlOf, headersOf, requestOf, sign } from './signed-request.js';
+import { headersOf, requestOf, sign } from './signed-request.js';
+import { markSigned, showCommand, showNoSigning, showSigning } from './signing-view.js';
+import { currentToken, onTokenChanged, prepareTokenForm, takeTokenFrom } from './token-form.js';
 
 /** @typedef {import('./signed-request.js').Operation} Operation */
 
@@ -15,9 +17,8 @@ const bodySection = find(dialog, '[data-body]', HTMLElement);
 const bodyText = find(dialog, '[data-body-text]', HTMLTextAreaElement);
 const bodyFault = find(dialog, '[data-body-fault]', HTMLElement);
 const sendFault = find(dialog, '[data-send-fault]', HTMLElement);
+const ENTER_KEYS = 'Enter your keys, and the canonical string and its signature appear here.';
 const sendButton = find(dialog, '[data-send]', HTMLButtonElement);
-const signingSection = find(dialog, '[data-signing]', HTMLElement);
-const signingEmpty = find(dialog, '[data-signing-empty]', HTMLElement);
 
 /** @type {{ environment: string, operations: Record<string, Operation> } | undefined} */
 let site;
@@ -28,7 +29,9 @@ let edition = 0;
 let isSending = false;
 
 prepareKeysForm(dialog);
+prepareTokenForm(dialog);
 onKeysChanged(preview);
+onTokenChanged(preview);
 inputList.addEventListener('input', preview);
 bodyText.addEventListener('input', preview);
 sendButton.addEventListener('click', send);
@@ -64,7 +67,16 @@ export async function openOperation(id) {
   }
   operation = site?.operations[id];
   showOperation();
-  (currentKeys() === undefined ? find(dialog, '[data-key]', HTMLInputElement) : sendButton).focus();
+  firstToFill().focus();
+}
+
+const needsToken = () => operation?.needs === 'access token' || operation?.needs === 'admin access token';
+const isUnsigned = () => needsToken() || operation?.needs === 'nothing';
+
+function firstToFill() {
+  if (needsToken()) return currentToken() === undefined ? find(dialog, '[data-token]', HTMLInputElement) : sendButton;
+  const hasKeys = currentKeys() !== undefined || isUnsigned();
+  return hasKeys ? sendButton : find(dialog, '[data-key]', HTMLInputElement);
 }
 
 /** The dialog with the keys alone. */
@@ -84,6 +96,9 @@ async function loadSite() {
 
 function showOperation() {
   dialog.toggleAttribute('data-keys-only', operation === undefined);
+  markSigned(dialog, !isUnsigned());
+  find(dialog, '[data-keys-section]', HTMLElement).hidden = isUnsigned();
+  find(dialog, '[data-token-section]', HTMLElement).hidden = !needsToken();
   sendFault.textContent = '';
   showNothing(dialog);
   endpoint.replaceChildren();
@@ -157,44 +172,16 @@ async function preview() {
   bodyFault.textContent = bodyFaultNow();
   const keys = currentKeys();
   const filled = filledIn();
-  if (keys === undefined || filled === undefined || 'fault' in filled) {
-    signingSection.hidden = true;
-    signingEmpty.hidden = operation === undefined;
-    signingEmpty.textContent =
-      keys !== undefined && filled !== undefined && 'fault' in filled
-        ? filled.fault
-        : 'Enter your keys, and the canonical string and its signature appear here.';
-    return;
-  }
+  if (filled === undefined) return showNoSigning(dialog, operation === undefined ? undefined : '');
+  if ('fault' in filled) return showNoSigning(dialog, keys === undefined && !isUnsigned() ? ENTER_KEYS : filled.fault);
+  if (isUnsigned()) return showCommand(dialog, filled.request, needsToken());
+  if (keys === undefined) return showNoSigning(dialog, ENTER_KEYS);
   try {
     const signing = await sign(filled.request, keys.hmacSecret);
-    if (mine === edition) showSigning(filled.request, keys.key, signing);
+    if (mine === edition) showSigning(dialog, filled.request, keys.key, signing);
   } catch (error) {
-    signingEmpty.hidden = false;
-    signingEmpty.textContent = message(error);
+    showNoSigning(dialog, message(error));
   }
-}
-
-/**
- * @param {import('./signed-request.js').Request} request
- * @param {string} key
- * @param {import('./signed-request.js').Signing} signing
- */
-function showSigning(request, key, signing) {
-  const part = (/** @type {string} */ name, /** @type {string} */ text) =>
-    element('span', { class: `part part-${name}` }, text);
-  find(dialog, '[data-canonical]', HTMLElement).replaceChildren(
-    part('timestamp', signing.timestamp),
-    part('method', request.method),
-    part('path', request.path),
-    part('body', signing.bodyHash),
-  );
-  find(dialog, '[data-signature]', HTMLElement).textContent = signing.signature;
-  find(dialog, '[data-curl]', HTMLElement).textContent = curlOf(request, headersOf(request, key, signing));
-  const end = new Date((Number(signing.timestamp) + 300) * 1000).toLocaleTimeString();
-  find(dialog, '[data-validity]', HTMLElement).textContent = `· signed now, valid for 5 minutes, until ${end}`;
-  signingSection.hidden = false;
-  signingEmpty.hidden = true;
 }
 
 function bodyFaultNow() {
@@ -211,8 +198,9 @@ async function send() {
   if (operation === undefined || isSending) return;
   sendFault.textContent = '';
   const keys = currentKeys();
-  const needsKeys = operation.needs !== 'nothing' && operation.needs !== 'access token';
-  if (keys === undefined && needsKeys) return refuse('Enter your keys first.', '[data-key]');
+  const token = needsToken() ? currentToken() : undefined;
+  if (needsToken() && token === undefined) return refuse('Enter an access token first.', '[data-token]');
+  if (keys === undefined && !isUnsigned()) return refuse('Enter your keys first.', '[data-key]');
   if (keys?.key.startsWith('pk_') && operation.needs === 'secret key') {
     return refuse(
       site?.environment === 'production'
@@ -225,7 +213,9 @@ async function send() {
   if ('fault' in filled) return refuse(filled.fault, `[name="${filled.input}"]`);
   showSending(true);
   try {
-    await exchange(filled.request, operation.needs === 'access token' ? undefined : keys);
+    const { request } = filled;
+    if (token !== undefined) request.headers.Authorization = `Bearer ${token}`;
+    await exchange(request, isUnsigned() ? undefined : keys);
   } finally {
     showSending(false);
   }
@@ -249,7 +239,7 @@ async function exchange(request, keys) {
     if (keys !== undefined) {
       const signing = await sign(request, keys.hmacSecret);
       headers = headersOf(request, keys.key, signing);
-      showSigning(request, keys.key, signing);
+      showSigning(dialog, request, keys.key, signing);
     }
     const begun = performance.now();
     const response = await fetch(request.path, {
@@ -262,6 +252,7 @@ async function exchange(request, keys) {
     });
     const text = await response.text();
     showAnswer(dialog, response, text, performance.now() - begun);
+    if (response.ok) takeTokenFrom(request.path, text);
   } catch (error) {
     showFault(dialog, `No answer: ${message(error)}. Is the server still running?`);
   }

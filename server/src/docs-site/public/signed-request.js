@@ -3,7 +3,7 @@ import { hashBody, signedPayload, signPayload } from './signature/browser.js';
 /**
  * @typedef {{ name: string, in: 'path' | 'query' | 'header', required: boolean, type: string, description?: string,
  *   options?: string[], example?: string }} Input
- * @typedef {'nothing' | 'any key' | 'secret key' | 'publishable key' | 'access token'} Needs
+ * @typedef {'nothing' | 'any key' | 'secret key' | 'publishable key' | 'access token' | 'admin access token'} Needs
  * @typedef {{ method: string, path: string, summary: string, needs: Needs, inputs: Input[], body?: string }} Operation
  * @typedef {{ method: string, path: string, body: string | undefined, headers: Record<string, string> }} Request
  * @typedef {{ timestamp: string, bodyHash: string, signature: string }} Signing
@@ -66,11 +66,13 @@ export function headersOf(request, key, { timestamp, signature }) {
  * The same request for a shell.
  * @param {Request} request
  * @param {Record<string, string>} headers
+ * @param {string[]} [more] options that are for the shell to fill in
  */
-export function curlOf(request, headers) {
+export function curlOf(request, headers, more = []) {
   const lines = [
     `curl -sS${request.method === 'GET' ? '' : ` -X ${request.method}`} ${quoted(location.origin + request.path)}`,
   ];
+  lines.push(...more);
   for (const [name, value] of Object.entries(headers)) lines.push(`-H ${quoted(`${name}: ${value}`)}`);
   if (request.body !== undefined) lines.push(`--data-binary ${quoted(request.body)}`);
   return lines.join(' \\\n  ');
