@@ -1,12 +1,12 @@
 export type { AccountDependencies, AccountMembership } from './account-dependencies.ts';
-export { createAccount, type NewAccount } from './create-account.ts';
-export { disableAccount, enableAccount, setAdmin } from './disable-account.ts';
+export { createAccount } from './create-account.ts';
+export { setAdmin } from './disable-account.ts';
 export { endSessionsOf } from './end-sessions.ts';
 export type { OutsideIssuer } from './outside-tokens.ts';
-export { assertGoodPassword, hashPassword } from './passwords.ts';
+export { hashPassword } from './passwords.ts';
 export { findPeople, lockPerson, type Person } from './people.ts';
 export { purgeAccounts } from './purge-accounts.ts';
-export { type AccountRow, findAccount, findAccountByEmail } from './queries.ts';
+export { findAccount, findAccountByEmail } from './queries.ts';
 export { accountEndpoints, adminAccountEndpoints } from './routes.ts';
 export { seedAccount } from './seed-account.ts';
 export { type AccountAccess, createAccountAccess } from './verify-access-token.ts';

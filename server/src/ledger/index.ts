@@ -2,7 +2,6 @@ export { GENESIS_HASH } from './hash-chain.ts';
 export {
   type Book,
   emptyBook,
-  type LockedAccount,
   type LockedPool,
   lockAccounts,
   lockBook,
@@ -10,7 +9,6 @@ export {
   type PoolAlerts,
   readDefaultPools,
   singletonAccount,
-  type TenantKey,
 } from './lock-book.ts';
 export { openPoolAccounts, openUserAccounts } from './open-accounts.ts';
 export { LedgerRuleBroken, postTransactions, type TransactionDraft } from './post-transactions.ts';

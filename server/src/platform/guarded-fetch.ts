@@ -12,7 +12,6 @@ import { loopbackConnector, publicConnector } from './guarded-fetch/guarded-conn
 
 export type { FailureReason } from './guarded-fetch/classify-failure.ts';
 export { type DestinationRefusal, DestinationRefused, type Network } from './guarded-fetch/destination.ts';
-export type { ResolveHost } from './guarded-fetch/resolve-host.ts';
 
 export interface GuardedRequest {
   readonly url: string;
@@ -127,9 +126,6 @@ export const assertAllowedDestination = shared.assertAllowedDestination;
 
 /** Sends one request through the process's shared door. Failures of the network are results, not exceptions. */
 export const guardedFetch = shared.fetch;
-
-/** Closes the shared door's kept connections, at the end of the process. */
-export const closeGuardedFetch = shared.close;
 
 async function fetchWithinDeadline(
   request: GuardedRequest,

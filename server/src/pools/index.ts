@@ -2,8 +2,8 @@ export { asPoolProblem, PoolFundingRefused } from './allocate-tokens.ts';
 export { refillPools } from './auto-refill.ts';
 export { closePool } from './close-pool.ts';
 export { createPool } from './create-pool.ts';
-export { approvePoolRequest, denyPoolRequest, type RequestToDecide } from './decide-pool-request.ts';
-export { filePoolRequest, type WantedPoolRequest } from './file-pool-request.ts';
+export { approvePoolRequest, denyPoolRequest } from './decide-pool-request.ts';
+export { filePoolRequest } from './file-pool-request.ts';
 export { fundPool } from './fund-pool.ts';
 export { findPoolRequest, listAllPoolRequests } from './list-pool-requests.ts';
 export { poolBalances, settlePoolAlerts } from './pool-alerts.ts';
@@ -11,7 +11,6 @@ export {
   approvalsNeeded,
   type PoolRequest,
   presentPoolRequest,
-  type Requester,
   SANDBOX_SELF_APPROVAL_TOKENS,
   SECOND_APPROVAL_ABOVE_TOKENS,
 } from './pool-request.ts';

@@ -1,7 +1,7 @@
 import type { Evaluation, EvaluationInputs } from './evaluation.ts';
 import { evaluateV1 } from './evaluator-1.ts';
 
-export type { Evaluation, EvaluationInputs, FailureCode, RejectionCode } from './evaluation.ts';
+export type { Evaluation, EvaluationInputs } from './evaluation.ts';
 export { splitByLargestRemainder } from './proportional.ts';
 
 /** Every evaluator that ever wrote a trace; old ones stay, so that old actions can be explained and verified. */
