@@ -76,7 +76,7 @@ function tokenSection(): Html {
     <div class="section-head"><h3>Access token</h3><button type="button" class="quiet" data-forget-token data-token-set hidden>Forget it</button></div>
     <p data-token-set hidden>Sent as <code>Authorization: Bearer …</code></p>
     <div data-token-form>
-      <p class="muted">Try <a href="#logIn">Log in</a> here and its token is taken over, or paste one. Kept in this page’s memory and nowhere else.</p>
+      <p class="muted"><button type="button" class="quiet" data-try="logIn">Log in</button> here and the token is taken over, or paste one. Kept in this page’s memory and nowhere else.</p>
       <label>Access token <input data-token class="concealed" type="text" autocomplete="off" autocapitalize="off" spellcheck="false" data-1p-ignore data-lpignore="true" placeholder="eyJ…" aria-describedby="token-fault"></label>
       <p class="fault" id="token-fault" role="status" data-token-fault></p>
       <button type="button" data-use-token>Use this token</button>
