@@ -103,6 +103,7 @@ function provingFor(authenticate: Authenticate, method: string, path: string, sc
     scope,
     mutates: method !== 'GET',
     unapprovedMayCall: UNAPPROVED_MAY_CALL.has(path) || BEFORE_APPROVAL.has(scope),
+    audience: path.startsWith('/v1/admin/') ? 'admin' : 'partner',
     ...(feature === undefined ? {} : { feature }),
   };
   return (request: Parameters<Authenticate>[0]) => authenticate(request, access);

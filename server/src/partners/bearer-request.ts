@@ -25,7 +25,7 @@ export function createBearerRequests(deps: AuthenticationDeps, changes: ChangeWa
     const token = await deps.verifyAccessToken(readToken(request, access));
     const environment = readEnvironment(request.headers) ?? deps.environment;
     judgeEnvironment(environment, token, deps.laptop);
-    if (access.scope === 'account') return token;
+    if (access.scope === 'account') return accountCaller(token, access);
     if (access.scope === 'admins') return adminCaller(token, environment);
     judgePartnerAudience(token);
     const memberships = (await cache.find(token.accountId)) ?? [];
@@ -85,9 +85,19 @@ function wrongAudience(detail: string): Problem {
   return problem('INVALID_ACCESS_TOKEN', detail, CHALLENGE);
 }
 
-function adminCaller(token: AccountCaller, environment: Environment): AdminCaller {
-  const { accountId, sessionId, audience, amr, otpAt } = token;
+function accountCaller(token: AccountCaller, { audience = 'partner' }: Access): AccountCaller {
+  if (audience === 'admin') judgeAdminAudience(token);
+  else judgePartnerAudience(token);
+  return token;
+}
+
+function judgeAdminAudience({ audience }: Pick<AccountCaller, 'audience'>): void {
   if (audience !== 'admin') throw wrongAudience('Log in for the administration: this token is for partners.');
+}
+
+function adminCaller(token: AccountCaller, environment: Environment): AdminCaller {
+  const { accountId, sessionId, amr, otpAt } = token;
+  judgeAdminAudience(token);
   if (environment === 'production' && !amr.includes('otp')) {
     throw problem('OTP_REQUIRED', 'On production data administrators prove themselves by a one-time password too.');
   }
