@@ -73,7 +73,7 @@ function timestamp(): fc.Arbitrary<string> {
 }
 
 function wholeNumber({ minimum = -Number.MAX_SAFE_INTEGER, maximum = Number.MAX_SAFE_INTEGER }: JsonSchema) {
-  const small = fc.integer({ min: Math.max(minimum, -100), max: Math.min(maximum, 100) });
+  const small = fc.integer({ min: Math.max(minimum, -100), max: Math.min(maximum, Math.max(minimum, 0) + 100) });
   const any = fc.bigInt({ min: BigInt(minimum), max: BigInt(maximum) }).map(Number);
   return fc.oneof({ weight: 4, arbitrary: small }, { weight: 1, arbitrary: any }, fc.constantFrom(minimum, maximum));
 }

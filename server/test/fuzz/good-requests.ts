@@ -46,12 +46,16 @@ export async function makeExisting(t: TestApp, partner: TestPartner = t.partner)
   });
   const { deliveryId } = await post(`webhooks/${webhookId}/test`);
   const [transactionId] = transactionIds as string[];
+  await t.requestLog.flush();
+  const { body: logged } = await t.signed('GET', '/v1/partner/requests?limit=1', undefined, { partner });
+  const [request] = logged.data as { id: string }[];
   return {
     act: String(actionId),
     txn: String(transactionId),
     pool: publicPoolId(partner),
     whk: String(webhookId),
     dlv: String(deliveryId),
+    req: String(request?.id),
     externalId: 'good_user',
   };
 }

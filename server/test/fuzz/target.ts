@@ -4,7 +4,7 @@ import { setKeyAllowList, setKeyExpiry } from '../../src/partners/change-key.ts'
 import { createKey, revokeKey } from '../../src/partners/index.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { randomIds } from '../../src/platform/ids.ts';
-import { type Answer, signedRequest, startTestApp, type TestApp, type TestPartner } from '../app.ts';
+import { type Answer, publicPoolId, signedRequest, startTestApp, type TestApp, type TestPartner } from '../app.ts';
 import type { Credentials, GeneratedCall, SignatureChange } from './generated-call.ts';
 import type { Seen } from './generated-target.ts';
 
@@ -45,6 +45,14 @@ export class FuzzTarget {
     const isKeyedWrite = call.operation.takesIdempotencyKey && answer.status < 300 && !call.repeatsLastWrite;
     if (isKeyedWrite) this.lastWrite = request;
     return answer;
+  }
+
+  /** Calls also change the pool: one that rewards hardly anything any more would leave all that follows refused alike. */
+  async liftRestrictions(): Promise<void> {
+    const path = `/v1/partner/token-pools/${publicPoolId(this.app.partner)}`;
+    const body = { restrictions: {}, rates: { USD: 1, EUR: 1.1 }, isDefault: true };
+    const { status, text } = await this.app.signed('PATCH', path, body);
+    if (status !== 200) throw new Error(`the pool stays as it is: ${text}`);
   }
 
   /** With ids that are known by now. */
@@ -95,7 +103,9 @@ export class FuzzTarget {
     const webhooks = await app.signed('GET', '/v1/partner/webhooks');
     const [webhook] = webhooks.body.data as { id: string }[];
     await post(`webhooks/${webhook?.id}/test`);
-    for (const path of ['token-pools', 'transactions?limit=1', 'actions?limit=1']) {
+    // What is logged of a request is written a second later.
+    await app.requestLog.flush();
+    for (const path of ['token-pools', 'transactions?limit=1', 'actions?limit=1', 'requests?limit=5']) {
       this.known.learn(app.partner, (await app.signed('GET', `/v1/partner/${path}`)).text);
     }
   }
@@ -173,7 +183,7 @@ async function makeCallers(app: TestApp) {
 }
 
 const KEPT_IDS = 200;
-const ANY_ID = /\b(act|txn|pool|usr|whk|dlv|rdm|evt)_[0-9a-z]{26}\b/g;
+const ANY_ID = /\b(act|txn|pool|usr|whk|dlv|rdm|evt|req)_[0-9a-z]{26}\b/g;
 const ANY_CURSOR = /"nextCursor":"([^"]+)"/g;
 const ANOTHER_PARTNERS = 8;
 
