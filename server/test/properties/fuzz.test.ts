@@ -14,6 +14,10 @@ const { SIR_FUZZ_CALLS, SIR_FUZZ_SEED } = processVariables();
 const calls = Number(SIR_FUZZ_CALLS ?? SHORT_FORM_CALLS);
 const seed = Number(SIR_FUZZ_SEED ?? randomInt(1_000_000_000));
 
+/**
+ * All calls are made with keys or with nothing: what is for people alone is sent too, and must be refused as documented. That people are
+ * let in and kept out as the table says is held by access-matrix.test.ts, for every route and role.
+ */
 let target: FuzzTarget;
 let report: FuzzReport;
 beforeAll(
