@@ -5,6 +5,7 @@ import type { Sql } from '../platform/db.ts';
 import { rowId } from '../platform/ids.ts';
 import { Problem } from '../platform/problem-json.ts';
 import type { ErrorLog } from '../platform/render-problem.ts';
+import { storableJson } from '../platform/storable-json.ts';
 import { Redaction } from './redact-request.ts';
 
 const FLUSH_MILLISECONDS = 1_000;
@@ -185,7 +186,7 @@ async function writeRows(sql: Sql, rows: readonly Row[]): Promise<void> {
       ip, replayed, ignored_fields, body_bytes, body, error, created_at)
     select partner_id, id, environment, method, route, path, status, code, duration_milliseconds, caller, api_key_id, ip, replayed,
       ignored_fields, body_bytes, body, error, created_at
-    from json_to_recordset(${JSON.stringify(rows)}::text::json) as r (
+    from json_to_recordset(${storableJson(rows)}::text::json) as r (
       partner_id uuid, id uuid, environment text, method text, route text, path text, status smallint, code text,
       duration_milliseconds integer, caller text, api_key_id uuid, ip text, replayed boolean, ignored_fields json, body_bytes integer,
       body json, error json, created_at timestamptz
