@@ -43,7 +43,7 @@ export interface WorkerDependencies {
 }
 
 export interface Worker {
-  /** Takes on no more work, lets what is under way end within 10 s, and gives the rest back to other workers. */
+  /** Takes on no more work, lets what is under way end within 7 s, and gives the rest back to other workers. */
   stop(): Promise<void>;
 }
 
@@ -52,7 +52,8 @@ const POOL_SWEEP_MILLISECONDS = 5_000;
 const DASHBOARD_MILLISECONDS = 5_000;
 const HOUR_MILLISECONDS = 3_600_000;
 const LEASE_MILLISECONDS = 60_000;
-const STOP_GRACE_MILLISECONDS = 10_000;
+// Less than the 8 s that a stop gives requests and background work, so that what is cut off is given back in time.
+const STOP_GRACE_MILLISECONDS = 7_000;
 
 /**
  * The background work of one environment: every job and its interval. Each job finds its work in the tables, so that a nudge may be
