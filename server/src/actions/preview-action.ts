@@ -27,18 +27,22 @@ export async function previewAction(
   const item: BoardItem = { submission, existing: undefined, outcome: undefined, decision: undefined };
   decideSubmissions([item], pools, book, new UserDirectory(users), ids, now);
   const { decision, outcome } = item;
-  if (outcome !== undefined && 'result' in outcome && outcome.result.kind === 'problem') throw outcome.result.problem;
-  if (decision === undefined) throw new Error('the preview was not decided');
-  const { evaluation, poolId } = decision;
-  const failed = evaluation.outcome === 'failed';
+  const refusal =
+    outcome !== undefined && 'result' in outcome && outcome.result.kind === 'problem'
+      ? outcome.result.problem
+      : undefined;
+  if (refusal !== undefined && refusal.status !== 402) throw refusal;
+  const evaluation = decision?.evaluation;
+  const failureCode = refusal?.code ?? (evaluation?.outcome === 'failed' ? evaluation.code : undefined);
+  const poolId = decision?.poolId ?? null;
   return {
-    status: failed ? 'FAILED' : 'COMPLETED',
-    ...(failed ? { failureCode: evaluation.code } : {}),
-    tokens: evaluation.tokens,
+    status: failureCode === undefined ? 'COMPLETED' : 'FAILED',
+    ...(failureCode === undefined ? {} : { failureCode }),
+    tokens: evaluation?.tokens ?? 0,
     distributions: submission.stakeholders.map(({ stakeholderTypeCode, externalUserId }, index) => ({
       stakeholderTypeCode,
       partnerUserId: externalUserId,
-      tokens: evaluation.shares[index] ?? 0,
+      tokens: evaluation?.shares[index] ?? 0,
       availableAt: now.toISOString(),
     })),
     campaignIds: [],

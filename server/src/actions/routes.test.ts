@@ -197,6 +197,13 @@ describe('POST actions/preview', () => {
   });
 });
 
+test('a preview without a pool says so, also for a user who is unknown', async () => {
+  const poor = await app.newPartner({ poolTokens: 0 });
+  const body = action('preview', { autoCreateUsers: false });
+  const preview = await app.signed('POST', '/v1/partner/actions/preview', body, { partner: poor });
+  expect(preview.body).toMatchObject({ status: 'FAILED', failureCode: 'NO_ACTIVE_POOL', tokens: 0 });
+});
+
 describe('POST actions/batch', () => {
   const batch = (actions: unknown[], mode: string, partner?: TestPartner) =>
     app.signed('POST', '/v1/partner/actions/batch', { actions, mode }, partner === undefined ? {} : { partner });

@@ -38,11 +38,15 @@ interface Window {
   until: number;
 }
 
+const EARLIEST = Date.UTC(2000, 0, 1);
+const LATEST = Date.UTC(9999, 0, 1);
+
 /** Whole steps that hold the times asked for. Throws 400 `INVALID_REQUEST`. */
 function windowOf(query: { interval?: DashboardInterval; since?: string; until?: string }, now: Date): Window {
   const interval = query.interval ?? 'day';
   const step = STEP_MILLISECONDS[interval];
   const end = query.until === undefined ? now.getTime() : instant('until', query.until);
+  if (end < EARLIEST || end > LATEST) throw refused('until', 'must lie between the years 2000 and 9998');
   const until = Math.ceil(end / step) * step;
   const begin = query.since === undefined ? until - DEFAULT_STEPS[interval] * step : instant('since', query.since);
   const since = Math.floor(begin / step) * step;

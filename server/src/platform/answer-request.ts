@@ -12,6 +12,7 @@ import {
 } from './idempotent-request.ts';
 import { Problem, problem } from './problem-json.ts';
 import type { RateLimit, Standing } from './rate-limit.ts';
+import { withinReadDeadline } from './read-deadline.ts';
 import { compileRequestChecks, type RequestChecks } from './request-validation.ts';
 import type { ClientIp } from './trusted-proxy.ts';
 import { ignoredFieldsHeader } from './unknown-fields.ts';
@@ -265,7 +266,8 @@ async function run(
 ): Promise<unknown> {
   const { endpoint } = route;
   if (endpoint.kind === 'plain') {
-    const answer = await endpoint.handle(call);
+    const handled = endpoint.handle(call);
+    const answer = await (route.method === 'GET' ? withinReadDeadline(handled) : handled);
     reply.code(endpoint.status);
     return answer;
   }
