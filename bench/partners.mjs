@@ -5,7 +5,8 @@ import { randomIds } from '../server/dist/platform/ids.js';
 import { migrate } from '../server/dist/platform/migrate.js';
 import { createSecretBox } from '../server/dist/platform/secret-box.js';
 import { createPool, fundPool } from '../server/dist/pools/index.js';
-import { createStakeholderUsers } from '../server/dist/users/index.js';
+import { createStakeholderUsers, presentUser } from '../server/dist/users/index.js';
+import { recordEvents } from '../server/dist/webhooks/record-events.js';
 import { makeTemplate } from './cluster.mjs';
 import { nameOf } from './signed-requests.mjs';
 import { PARTNERS, USERS } from './yardsticks.mjs';
@@ -48,6 +49,10 @@ export async function makeServerTemplate(cluster) {
         const users = Array.from({ length: count }, (_, index) => user(tenant, `user_${index + 1}`));
         await createStakeholderUsers(tx, users, now);
         await openUserAccounts(tx, users, now);
+        await recordEvents(
+          tx,
+          users.map((created) => creation(created, now)),
+        );
         spread.push({ secretKey: key.secretKey, hmacSecret: key.hmacSecret, users: USERS.spread.in });
       }
     });
@@ -68,4 +73,11 @@ function user(tenant, externalUserId) {
     firstName: userFirstName,
     lastName: userLastName,
   };
+}
+
+/** The verifier asks for it: a user who exists was told of. @param {ReturnType<typeof user>} created @param {Date} createdAt */
+function creation(created, createdAt) {
+  const data = { ...presentUser({ ...created, metadata: {}, createdAt, updatedAt: createdAt }) };
+  const type = /** @type {const} */ ('user.created');
+  return { partnerId: created.partnerId, environment, id: randomIds.uuid(), type, data, createdAt };
 }

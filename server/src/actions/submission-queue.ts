@@ -141,6 +141,7 @@ function lanesOf(count: number, databaseUrl: string, lockTimeoutMilliseconds: nu
             lockTimeoutMilliseconds,
             statementTimeoutMilliseconds: STATEMENT_TIMEOUT_MILLISECONDS,
             onClose,
+            genericPlans: true,
           }),
       }),
   );

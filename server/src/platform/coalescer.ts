@@ -48,6 +48,21 @@ interface Queue<Item, Result> {
 }
 
 const SWEEP_MILLISECONDS = 250;
+type Answer = () => void;
+
+/**
+ * Answers a batch's items in portions, each in a turn of the event loop of its own: the next batch's statements leave first, and what
+ * the database says to them is not kept waiting behind 256 answers.
+ */
+function tell(answers: Answer[]): void {
+  if (answers.length === 0) return;
+  setImmediate(() => {
+    for (const answer of answers.splice(0, ANSWERS_PER_TURN)) answer();
+    tell(answers);
+  });
+}
+
+const ANSWERS_PER_TURN = 8;
 const HELD_RETRY_MILLISECONDS = 5;
 const MAX_SKIPS = 3;
 const MAX_HELD_MILLISECONDS = 50;
@@ -186,12 +201,14 @@ export class Coalescer<Item, Result> {
     const since = Math.min(...parts.flatMap((part) => part.taken.map((waiting) => waiting.enqueuedAt)));
     this.options.run(items, mode, lane, since).then((outcomes) => {
       let next = 0;
+      const answers: Answer[] = [];
       for (const { queue, taken } of parts) {
-        this.settle(queue, taken, outcomes.slice(next, next + taken.length), mode, startedAt);
+        answers.push(...this.settle(queue, taken, outcomes.slice(next, next + taken.length), mode, startedAt));
         next += taken.length;
       }
       this.freeLanes[mode].push(lane);
       this.pump();
+      tell(answers);
     });
   }
 
@@ -201,10 +218,11 @@ export class Coalescer<Item, Result> {
     outcomes: ItemOutcome<Result>[],
     mode: BatchMode,
     startedAt: number,
-  ): void {
+  ): Answer[] {
     const now = performance.now();
     queue.running = false;
     const again: Waiting<Item, Result>[] = [];
+    const answers: Answer[] = [];
     let held = false;
     taken.forEach((waiting, index) => {
       const outcome = outcomes[index] ?? { error: this.options.unavailable() };
@@ -217,9 +235,11 @@ export class Coalescer<Item, Result> {
         }
       }
       this.queued -= 1;
-      if ('result' in outcome)
-        waiting.resolve({ result: outcome.result, waitedMilliseconds: startedAt - waiting.enqueuedAt });
-      else waiting.reject('error' in outcome ? outcome.error : this.options.unavailable());
+      answers.push(() => {
+        if ('result' in outcome)
+          waiting.resolve({ result: outcome.result, waitedMilliseconds: startedAt - waiting.enqueuedAt });
+        else waiting.reject('error' in outcome ? outcome.error : this.options.unavailable());
+      });
     });
     queue.waiting.unshift(...again);
     if (held) {
@@ -234,6 +254,7 @@ export class Coalescer<Item, Result> {
       queue.notBefore = 0;
       if (queue.waiting.length === 0 && queue.aloneUntil <= now) this.queues.delete(queue.key);
     }
+    return answers;
   }
 
   private scheduleRetry(now: number): void {

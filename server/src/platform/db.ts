@@ -11,6 +11,8 @@ export interface ConnectOptions {
   statementTimeoutMilliseconds?: number;
   lockTimeoutMilliseconds?: number;
   onClose?: () => void;
+  /** Plans a prepared statement once for all parameters; whoever asks for it discards plans as tables grow. */
+  genericPlans?: boolean;
 }
 
 const STATEMENT_TIMEOUT_MILLISECONDS = 10_000;
@@ -45,6 +47,7 @@ export function connect(url: string, options: ConnectOptions): Sql {
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MILLISECONDS,
       client_connection_check_interval: CONNECTION_CHECK_INTERVAL_MILLISECONDS,
       TimeZone: 'UTC',
+      ...(options.genericPlans === true ? { plan_cache_mode: 'force_generic_plan' } : {}),
     },
     types: {
       bigint: { to: 20, from: [20], serialize: String, parse: exactInteger },
