@@ -11,7 +11,7 @@ export type Outcome = 'done' | 'failed' | 'notDone' | 'unknown';
 
 export interface JournalEntry {
   body: SubmitAction;
-  /** In the order in which they came; empty while it is on its way. */
+  /** In the order in which they came. */
   outcomes: Outcome[];
   /** As the 2xx answers named it. */
   actionIds: string[];
@@ -43,17 +43,17 @@ export class Journal {
     return new Journal(folder, path, await open(path, 'a'));
   }
 
-  /** Resolves once it is on disk that this will be sent. */
-  intend(body: SubmitAction): Promise<void> {
-    return this.append({ body });
+  /** Resolves once it is on disk that these will be sent. */
+  intend(bodies: readonly SubmitAction[]): Promise<void> {
+    return this.append(bodies.map((body) => ({ body })));
   }
 
   /** Notes what became of it. */
   note(key: string, outcome: Outcome, actionId?: string): void {
-    void this.append({ key, outcome, actionId });
+    void this.append([{ key, outcome, actionId }]);
   }
 
-  /** Reads back everything from the file. */
+  /** Reads back from the file what was sent; call it when nothing is on its way any more. */
   async read(): Promise<Map<string, JournalEntry>> {
     await this.writing;
     const entries = new Map<string, JournalEntry>();
@@ -71,6 +71,7 @@ export class Journal {
       entry.outcomes.push(line.outcome);
       if (line.actionId !== undefined) entry.actionIds.push(line.actionId);
     }
+    for (const [key, { outcomes }] of entries) if (outcomes.length === 0) entries.delete(key);
     return entries;
   }
 
@@ -80,9 +81,10 @@ export class Journal {
     await rm(this.folder, { recursive: true });
   }
 
-  private append(line: object): Promise<void> {
+  private append(lines: readonly object[]): Promise<void> {
     return new Promise((written, failed) => {
-      this.waiting.push({ text: `${JSON.stringify(line)}\n`, written, failed });
+      const text = lines.map((line) => `${JSON.stringify(line)}\n`).join('');
+      this.waiting.push({ text, written, failed });
       this.writing ??= this.write().finally(() => {
         this.writing = undefined;
       });

@@ -5,6 +5,8 @@ import type { Answer, SignedClient } from './signed-client.ts';
 
 const PAUSE_AFTER_503_MILLISECONDS = 250;
 const POLL_MILLISECONDS = 1;
+const PATIENCE_MILLISECONDS = 30_000;
+const WRITTEN_AHEAD = 1_000;
 
 /** Many clients that submit one action after the other, each noted in the journal before it is sent. */
 export class Load {
@@ -14,6 +16,9 @@ export class Load {
   lost = 0;
   readonly answers: Answer[] = [];
   private readonly workers: Promise<void>[] = [];
+  /** Written down and not yet sent. */
+  private readonly intended: SubmitAction[] = [];
+  private writingAhead: Promise<void> | undefined;
   private stopped = false;
 
   constructor(
@@ -31,7 +36,7 @@ export class Load {
   /** One more at each interval, whether or not those before it are answered; resolves when the last one is sent. */
   async arrive(count: number, everyMilliseconds: number): Promise<void> {
     for (let sent = 0; sent < count; sent++) {
-      this.workers.push(this.submit(this.next()).then(() => {}));
+      this.workers.push(this.submit().then(() => {}));
       await sleep(everyMilliseconds);
     }
   }
@@ -40,6 +45,7 @@ export class Load {
   async stop(): Promise<void> {
     this.stopped = true;
     await Promise.all(this.workers);
+    await this.writingAhead;
   }
 
   /** Waits until so many are on their way at once. */
@@ -64,8 +70,10 @@ export class Load {
   }
 
   private async when(holds: () => boolean): Promise<void> {
+    const giveUpAt = performance.now() + PATIENCE_MILLISECONDS;
     while (!holds()) {
       if (this.lost > 0) throw new Error('the server is gone');
+      if (performance.now() > giveUpAt) throw new Error(`waited in vain, with ${this.inFlight} on their way`);
       await sleep(POLL_MILLISECONDS);
     }
   }
@@ -73,14 +81,14 @@ export class Load {
   /** A client whose connection is lost stops, like one that has no other server to go to. */
   private async work(): Promise<void> {
     while (!this.stopped) {
-      const answer = await this.submit(this.next());
+      const answer = await this.submit();
       if (answer === undefined) return;
       if (answer.status === 503) await sleep(PAUSE_AFTER_503_MILLISECONDS);
     }
   }
 
-  private async submit(body: SubmitAction): Promise<Answer | undefined> {
-    await this.journal.intend(body);
+  private async submit(): Promise<Answer | undefined> {
+    const body = await this.takeNext();
     this.inFlight += 1;
     try {
       const answer = await this.client.submit(body);
@@ -94,6 +102,23 @@ export class Load {
     } finally {
       this.inFlight -= 1;
     }
+  }
+
+  /** One that is in the journal already. Many are written ahead, so that the clients wait for the server and not for their disk. */
+  private async takeNext(): Promise<SubmitAction> {
+    for (;;) {
+      const body = this.intended.pop();
+      if (this.intended.length < WRITTEN_AHEAD / 2) this.writingAhead ??= this.writeAhead();
+      if (body !== undefined) return body;
+      await this.writingAhead;
+    }
+  }
+
+  private async writeAhead(): Promise<void> {
+    const bodies = Array.from({ length: WRITTEN_AHEAD }, () => this.next());
+    await this.journal.intend(bodies);
+    this.intended.push(...bodies);
+    this.writingAhead = undefined;
   }
 }
 

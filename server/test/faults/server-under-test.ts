@@ -12,6 +12,12 @@ const START_LIMIT_MILLISECONDS = 60_000;
 /** What the console says once everything runs (announce.ts). */
 const RUNS = /(?:Docs\s+(http:\S+)\/partner-api|works in the background)/;
 
+// They lead process groups of their own, so an end of the test run would leave them behind.
+const living = new Set<number>();
+process.on('exit', () => {
+  for (const pid of living) process.kill(-pid, 'SIGKILL');
+});
+
 /** One server process as it is run in production: `node dist/main.js`, the leader of a process group of its own. */
 export class ServerUnderTest {
   /** The exit code, or the signal that ended it. */
@@ -35,6 +41,9 @@ export class ServerUnderTest {
     this.child.stderr?.on('data', (chunk) => {
       this.stderr += chunk;
     });
+    const pid = Number(this.child.pid);
+    living.add(pid);
+    this.child.once('exit', () => living.delete(pid));
     this.exited = once(this.child, 'close').then(([code, signal]) => code ?? signal);
   }
 
