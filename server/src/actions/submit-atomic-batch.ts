@@ -8,6 +8,7 @@ import type { Submission } from './submission.ts';
 import type { SubmissionResult } from './submission-board.ts';
 import { submitActions } from './submit-actions.ts';
 import { type BatchItem, type PresentProblem, resultOf, summaryOf } from './submit-batch.ts';
+import { ClaimLost } from './write-actions.ts';
 
 /** One item failed, so the transaction is rolled back; carries what every item is answered. */
 class AtomicRejected extends Error {
@@ -38,7 +39,9 @@ function assertAllCompleted(
   present: PresentProblem,
 ): SubmissionResult[] {
   return outcomes.map((outcome, index) => {
-    if (!('result' in outcome)) throw unavailable();
+    // What it was planned on has changed under its feet: the whole runs again.
+    if ('again' in outcome) throw new ClaimLost('the plan no longer holds');
+    if ('error' in outcome) throw outcome.error;
     if (outcome.result.kind === 'problem') {
       throw new AtomicRejected(rejected(items, positions[index] ?? 0, outcome.result.problem, present));
     }
