@@ -40,3 +40,13 @@ export function isConnectionLost(error: unknown): boolean {
   if (!(error instanceof Error) || !('code' in error)) return false;
   return CONNECTION_CODES.has(String(error.code));
 }
+
+/**
+ * A statement that is not run, to be awaited like any other. A throw would leave the statements beside it, which nobody has begun to
+ * await by then, with failures that nobody sees, and that ends the process; for the same reason nobody needs to look at this one.
+ */
+export function refusedStatement(error: Error): Promise<never> {
+  const refused = Promise.reject(error);
+  refused.catch(() => {});
+  return refused;
+}

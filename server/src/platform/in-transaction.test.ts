@@ -65,6 +65,20 @@ test('a session that ends between two statements is 503, nothing is kept and no 
   expect(await noted()).toEqual([]);
 });
 
+test('statements side by side after the session has ended are refused, and end nothing else', async () => {
+  const running = inTransaction(sql, async (tx) => {
+    await (await endSessionOf(tx))();
+    await sleep(50);
+    const noteLater = async () => {
+      await note(tx, 1);
+    };
+    // Refused by a throw, the second one would leave the first one's failure unseen, and that would end the process.
+    await Promise.all([noteLater(), note(tx, 2)]);
+  });
+  await expect(running).rejects.toMatchObject(UNAVAILABLE);
+  expect(await noted()).toEqual([]);
+});
+
 test('a session that ends while a statement runs is 503, and the next transactions are well', async () => {
   const running = inTransaction(sql, async (tx) => {
     const end = await endSessionOf(tx);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import postgres from 'postgres';
-import { isConnectionLost, isDatabaseUnavailable } from './database-faults.ts';
+import { isConnectionLost, isDatabaseUnavailable, refusedStatement } from './database-faults.ts';
 import { type Sql, sqlState, type Tx } from './db.ts';
 import { problem } from './problem-json.ts';
 
@@ -88,7 +88,7 @@ class Attempt<T> {
   private guarded(tx: Tx): Tx {
     return new Proxy(tx, {
       apply: (target, _this, parts) => {
-        if (this.stage === 'over') throw new SessionOver();
+        if (this.stage === 'over') return refusedStatement(new SessionOver());
         return Reflect.apply(target as unknown as () => unknown, undefined, parts);
       },
     });

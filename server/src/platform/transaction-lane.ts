@@ -1,5 +1,5 @@
 import postgres from 'postgres';
-import { isConnectionLost } from './database-faults.ts';
+import { isConnectionLost, refusedStatement } from './database-faults.ts';
 import type { Sql, Tx } from './db.ts';
 
 /**
@@ -15,6 +15,8 @@ export class TransactionLost extends Error {
     super(`transaction ${outcome === 'unknown' ? 'with unknown outcome' : 'not committed'}: ${cause}`);
   }
 }
+
+const lost = (reason: string) => new TransactionLost('notCommitted', new Error(reason));
 
 interface Connection {
   sql: Sql;
@@ -45,7 +47,7 @@ export class TransactionLane {
    */
   async run<T>(work: (tx: Tx) => Promise<T>, deadlineAt: number): Promise<T> {
     const leftMilliseconds = deadlineAt - performance.now();
-    if (leftMilliseconds <= 0) throw new TransactionLost('notCommitted', new Error('no time is left'));
+    if (leftMilliseconds <= 0) throw lost('no time is left');
     this.connection ??= this.open();
     const connection = this.connection;
     const deadline = setTimeout(() => this.drop(connection), leftMilliseconds);
@@ -111,7 +113,7 @@ export class TransactionLane {
         throw new TransactionLost('notCommitted', error);
       throw error;
     }
-    if (connection.closed) throw new TransactionLost('notCommitted', new Error('connection closed before COMMIT'));
+    if (connection.closed) throw lost('connection closed before COMMIT');
     let command: string;
     try {
       command = (await sql.unsafe('commit')).command;
@@ -121,7 +123,7 @@ export class TransactionLane {
       if (!definite) this.drop(connection);
       throw new TransactionLost(definite ? 'notCommitted' : 'unknown', error);
     }
-    if (command !== 'COMMIT') throw new TransactionLost('notCommitted', new Error(`COMMIT answered ${command}`));
+    if (command !== 'COMMIT') throw lost(`COMMIT answered ${command}`);
     return value;
   }
 
@@ -130,7 +132,7 @@ export class TransactionLane {
     const { sql } = connection;
     return new Proxy(sql, {
       apply: (target, _this, args) => {
-        if (connection.closed) throw new TransactionLost('notCommitted', new Error('connection closed'));
+        if (connection.closed) return refusedStatement(lost('connection closed'));
         return Reflect.apply(target, undefined, args);
       },
     }) as unknown as Tx;
