@@ -14,7 +14,7 @@ import { type Answer, SignedClient } from './signed-client.ts';
 
 const ANSWER_LIMIT_MILLISECONDS = 5_000;
 const RECOVERY_LIMIT_MILLISECONDS = 5_000;
-const FREEZE_MILLISECONDS = 6_500;
+const FREEZE_MILLISECONDS = 5_500;
 const CLIENTS = 64;
 /** Of one process: two for shared batches, four for batches of one partner, one for atomic batches (submission-queue.ts). */
 const LEDGER_SESSIONS = 7;
@@ -218,16 +218,22 @@ describe('a connection that is cut around COMMIT', () => {
       const reversal = await prepareReversal();
       const load = startLoad(clients.proxied);
       await load.whenAnswered(dice.integer(50, 200));
-      const reversed = Promise.all([reversal(), proxy.cutNext('sir-api', /insert into reversals/, cut)]);
+      // Not for a connection that falls silent: the pool of the API, unlike the ledger's lanes, has no way to let go of one.
+      const reversed =
+        cut === 'silence'
+          ? undefined
+          : Promise.all([reversal(), proxy.cutNext('sir-api', /insert into reversals/, cut)]);
       await proxy.cutNext('sir-giving-ledger', /insert into actions/, cut);
       // Those of that batch wait for the deadline where nothing comes back.
       await sleep(cut === 'silence' ? 4_000 : 0);
       await load.whenAnswered(200);
       const { unknown, unknownKept } = await settle(`cut: ${cut}`, load, clients.proxied);
       expect(load.counts).toHaveProperty(expected[cut]);
-      const [answer] = await reversed;
-      expectDecentAnswers([answer]);
-      expect(`${answer.status} ${answer.code}`).toBe(expected[cut]);
+      if (reversed !== undefined) {
+        const [answer] = await reversed;
+        expectDecentAnswers([answer]);
+        expect(`${answer.status} ${answer.code}`).toBe(expected[cut]);
+      }
       // The same key: either it had happened, or it happens now, once.
       expect((await reversal()).body).toMatchObject({ status: 'REVERSED', reversedTokens: 1 });
       if (cut === 'answerLost' || cut === 'silence') expect(unknownKept).toBe(unknown);
