@@ -7,7 +7,7 @@ import { hmacSecretPlace } from '../partners/hmac-secret-place.ts';
 import { createKey, createPartner } from '../partners/index.ts';
 import { systemClock } from '../platform/clock.ts';
 import { connect } from '../platform/db.ts';
-import { publicId, randomIds } from '../platform/ids.ts';
+import { publicId, randomIds, rowId } from '../platform/ids.ts';
 import { createSecretBox } from '../platform/secret-box.ts';
 import { sealedColumns } from './rewrap-secrets.ts';
 import { runCli } from './run-cli.ts';
@@ -86,6 +86,51 @@ test('a live key is revoked in the name of an admin, and the log says why', asyn
   ]);
 });
 
+test('who made a partner, issued a key and revoked it, why, and what it changed, stands in the audit log', async () => {
+  const named = ['--as', 'ops@example.org', '--reason', 'pilot'];
+  const partner = await json(['partners', 'create', '--name', 'Pilot', ...named]);
+  const key = await json(['keys', 'create', '--partner', String(partner.slug), '--name', 'Till', ...named]);
+  await json(['keys', 'revoke', String(key.id)]);
+  const rows = await database.sql`
+    select l.action, l.target, l.reason, a.email_key as who, l.before_change as before, l.after_change as after
+    from audit_log l left join accounts a on a.id = l.actor_account_id
+    where l.partner_id = ${rowId('ptn', String(partner.id)) ?? null} order by l.sequence`;
+  const [id, who, reason] = [key.id, 'ops@example.org', 'pilot'];
+  const { slug, status, tier } = partner;
+  expect(rows).toEqual([
+    { action: 'partner.create', target: partner.id, reason, who, before: null, after: { slug, status, tier } },
+    { action: 'key.create', target: id, reason, who, before: null, after: { publicKey: key.publicKey } },
+    { action: 'key.revoke', target: id, reason: null, who: null, before: { revoked: false }, after: { revoked: true } },
+  ]);
+  for (const secret of [key.secretKey, key.hmacSecret]) expect(JSON.stringify(rows)).not.toContain(secret);
+  const nobody = ['partners', 'create', '--name', 'X', '--as', 'nobody@example.org'];
+  expect(await sirServer(nobody)).toMatchObject({ code: 1, notes: expect.stringContaining('is no admin') });
+
+  expect(await sirServer(['ledger', 'verify'])).toMatchObject({ code: 0 });
+  await database.sql`update audit_log set reason = 'other' where target = ${String(partner.id)}`;
+  const broken = await sirServer(['ledger', 'verify']);
+  expect(broken).toMatchObject({ code: 3, output: expect.stringContaining('I14 is broken') });
+  await database.sql`update audit_log set reason = 'pilot' where target = ${String(partner.id)}`;
+});
+
+test('what cannot be written into the audit log does not happen', async () => {
+  const { slug, key, partnerId } = await newPartner('sandbox');
+  const { sql } = database;
+  const counts = async () =>
+    sql`select (select count(*) from partners) as partners, count(*) as keys, count(revoked_at) as revoked from api_keys`;
+  const before = await counts();
+  await sql`alter table audit_log add constraint full_disk check (partner_id is null) not valid`;
+  const commands = [
+    ['partners', 'create', '--name', 'Unwritten'],
+    ['keys', 'create', '--partner', slug, '--name', 'Unwritten'],
+    ['keys', 'revoke', publicId('key', key.id)],
+  ];
+  for (const command of commands) expect(await sirServer(command)).toMatchObject({ code: 1, output: '' });
+  await sql`alter table audit_log drop constraint full_disk`;
+  expect(await counts()).toEqual(before);
+  expect(await sql`select from audit_log where partner_id = ${partnerId}`).toHaveLength(0);
+});
+
 test('keys rewrap seals everything with the new key, and nothing while a server runs', async () => {
   const { key, partnerId } = await newPartner('sandbox');
   const newKey = randomBytes(32).toString('hex');
@@ -96,7 +141,8 @@ test('keys rewrap seals everything with the new key, and nothing while a server 
   expect(refused).toMatchObject({ code: 1, notes: expect.stringContaining('stop all') });
   await server.end();
 
-  expect(await json(['keys', 'rewrap'], { SIR_NEW_MASTER_KEY: newKey })).toMatchObject({ rewrapped: 3 });
+  const keys = await database.sql`select from api_keys`;
+  expect(await json(['keys', 'rewrap'], { SIR_NEW_MASTER_KEY: newKey })).toMatchObject({ rewrapped: keys.length });
   expect(await sirServer(['migrate'])).toMatchObject({ code: 1, notes: expect.stringContaining('SIR_MASTER_KEY') });
   masterKey = newKey;
   expect(await sirServer(['migrate'])).toMatchObject({ code: 0 });

@@ -2,15 +2,23 @@ import type { Environment } from '@sirgiving/contract';
 import { Command } from 'commander';
 import { createKey } from '../partners/index.ts';
 import { publicId } from '../platform/ids.ts';
-import { environmentOption, examples, jsonOption, parseName } from './command-options.ts';
+import { asOption, environmentOption, examples, jsonOption, parseName, reasonOption } from './command-options.ts';
 import { getPartner } from './get-partner.ts';
-import { type CliSurroundings, sandboxOnly, withOperatorContext } from './operator-context.ts';
+import {
+  auditCommand,
+  type CliSurroundings,
+  operatorAccount,
+  sandboxOnly,
+  withOperatorContext,
+} from './operator-context.ts';
 import { listValues, printResult } from './print-result.ts';
 
 interface Options {
   partner: string;
   name: string;
   environment?: Environment;
+  as?: string;
+  reason?: string;
   json?: boolean;
 }
 
@@ -25,6 +33,8 @@ export function keysCreate(surroundings: CliSurroundings): Command {
     .requiredOption('--partner <slug|id>', 'whose key')
     .requiredOption('--name <name>', 'what the key is for', parseName)
     .addOption(environmentOption())
+    .addOption(asOption())
+    .addOption(reasonOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -38,20 +48,26 @@ export function keysCreate(surroundings: CliSurroundings): Command {
 
 async function run(surroundings: CliSurroundings, options: Options): Promise<void> {
   const environment = sandboxOnly(options.environment, surroundings);
-  const shown = await withOperatorContext(surroundings, async ({ sql, ids, clock, secretBox }) => {
-    const partner = await getPartner(sql, options.partner);
-    const wanted = { partnerId: partner.id, environment, name: options.name, createdAt: clock.now() };
-    const key = await sql.begin((tx) => createKey(tx, ids, secretBox, wanted));
-    const { publicKey, secretKey, hmacSecret } = key;
-    return {
-      id: publicId('key', key.id),
-      partnerId: publicId('ptn', partner.id),
-      name: options.name,
-      environment,
-      publicKey,
-      secretKey,
-      hmacSecret,
-    };
+  const shown = await withOperatorContext(surroundings, async (context) => {
+    const { sql, ids, clock, secretBox } = context;
+    const { id: partnerId } = await getPartner(sql, options.partner);
+    const operator = await operatorAccount(sql, environment, options.as);
+    const { name, reason } = options;
+    return sql.begin(async (tx) => {
+      const key = await createKey(tx, ids, secretBox, { partnerId, environment, name, createdAt: clock.now() });
+      const { id: row, publicKey, ...secrets } = key;
+      const id = publicId('key', row);
+      const after = { publicKey };
+      await auditCommand(tx, context, operator, {
+        action: 'key.create',
+        partnerId,
+        environment,
+        target: id,
+        reason,
+        after,
+      });
+      return { id, partnerId: publicId('ptn', partnerId), name, environment, publicKey, ...secrets };
+    });
   });
   printResult(surroundings.output, { json: shown, text: `Key pair issued.\n\n${listValues(shown)}\n` }, options.json);
   surroundings.notes.write(`${WARNING}\n`);

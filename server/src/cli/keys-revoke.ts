@@ -49,7 +49,8 @@ async function run(surroundings: CliSurroundings, name: string, options: Options
     const revoked = await sql.begin(async (tx) => {
       const isDone = await revokeKey(tx, key, clock.now());
       const { reason } = options;
-      const entry = { action: 'key.revoke', partnerId, environment, target: id, reason, after: { revoked: true } };
+      const change = { before: { revoked: false }, after: { revoked: true } };
+      const entry = { action: 'key.revoke', partnerId, environment, target: id, reason, ...change };
       if (isDone) await auditCommand(tx, context, operator, entry);
       return isDone;
     });

@@ -2,14 +2,22 @@ import type { Environment } from '@sirgiving/contract';
 import { Command } from 'commander';
 import { createPartner } from '../partners/index.ts';
 import { publicId } from '../platform/ids.ts';
-import { environmentOption, examples, jsonOption, parseName } from './command-options.ts';
-import { type CliSurroundings, sandboxOnly, withOperatorContext } from './operator-context.ts';
+import { asOption, environmentOption, examples, jsonOption, parseName, reasonOption } from './command-options.ts';
+import {
+  auditCommand,
+  type CliSurroundings,
+  operatorAccount,
+  sandboxOnly,
+  withOperatorContext,
+} from './operator-context.ts';
 import { listValues, printResult } from './print-result.ts';
 
 interface Options {
   name: string;
   slug?: string;
   environment?: Environment;
+  as?: string;
+  reason?: string;
   json?: boolean;
 }
 
@@ -20,6 +28,8 @@ export function partnersCreate(surroundings: CliSurroundings): Command {
     .requiredOption('--name <name>', 'what people call it', parseName)
     .option('--slug <slug>', 'its name in addresses and commands (default: made from the name)')
     .addOption(environmentOption())
+    .addOption(asOption())
+    .addOption(reasonOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -29,19 +39,37 @@ export function partnersCreate(surroundings: CliSurroundings): Command {
 }
 
 async function run(surroundings: CliSurroundings, options: Options): Promise<void> {
-  sandboxOnly(options.environment, surroundings);
-  const partner = await withOperatorContext(surroundings, ({ sql, ids, clock }) => {
-    const { name, slug } = options;
-    const wanted = { name, slug, status: 'PENDING_APPROVAL', createdAt: clock.now() } as const;
-    return sql.begin((tx) => createPartner(tx, ids, wanted));
+  const environment = sandboxOnly(options.environment, surroundings);
+  const shown = await withOperatorContext(surroundings, async (context) => {
+    const { sql, ids, clock } = context;
+    const { reason } = options;
+    const operator = await operatorAccount(sql, environment, options.as);
+    const wanted = {
+      name: options.name,
+      slug: options.slug,
+      status: 'PENDING_APPROVAL',
+      createdAt: clock.now(),
+    } as const;
+    return sql.begin(async (tx) => {
+      const { id: partnerId, name, slug, status, tier } = await createPartner(tx, ids, wanted);
+      const id = publicId('ptn', partnerId);
+      const after = { slug, status, tier };
+      await auditCommand(tx, context, operator, {
+        action: 'partner.create',
+        partnerId,
+        environment,
+        target: id,
+        reason,
+        after,
+      });
+      return { id, name, ...after };
+    });
   });
-  const { name, slug, status, tier } = partner;
-  const shown = { id: publicId('ptn', partner.id), name, slug, status, tier };
   printResult(
     surroundings.output,
     {
       json: shown,
-      text: `Partner created.\n\n${listValues(shown)}\n\nNext: sir-server keys create --partner ${slug} --name "My server"`,
+      text: `Partner created.\n\n${listValues(shown)}\n\nNext: sir-server keys create --partner ${shown.slug} --name "My server"`,
     },
     options.json,
   );
