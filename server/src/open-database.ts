@@ -1,9 +1,8 @@
-import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
 import type { Config } from './config.ts';
+import { readMasterKey, settleMasterKey } from './master-key-file.ts';
 import { checkDatabase } from './platform/check-database.ts';
-import { type DataFolder, openDataFolder, readOrCreatePrivateFile } from './platform/data-folder.ts';
-import { connect } from './platform/db.ts';
+import { type DataFolder, openDataFolder } from './platform/data-folder.ts';
+import { connect, type Sql } from './platform/db.ts';
 import { runningEmbeddedPostgresUrl, startEmbeddedPostgres } from './platform/embedded-postgres/index.ts';
 import { migrate } from './platform/migrate.ts';
 import { checkMasterKey } from './platform/secret-box.ts';
@@ -30,15 +29,15 @@ export async function openDatabase(
   onProgress: OnProgress,
 ): Promise<OpenDatabase> {
   if (folder === undefined) return openGivenDatabase(config, onProgress);
-  const masterKey = config.masterKey ?? (await readMasterKey(folder.path));
+  const judgeKey = await masterKeyOf(config, folder.path);
   const postgres = await startEmbeddedPostgres({ dataDir: folder.path, onProgress });
   try {
-    await prepare(config, postgres.url, masterKey, onProgress);
+    const masterKey = await prepare(config, postgres.url, judgeKey, onProgress);
+    return { url: postgres.url, masterKey, close: () => postgres.stop() };
   } catch (error) {
     await postgres.stop();
     throw error;
   }
-  return { url: postgres.url, masterKey, close: () => postgres.stop() };
 }
 
 /** The data folder, taken for this process; undefined where the database is not an embedded one and several processes may share it. */
@@ -60,7 +59,8 @@ export async function joinDatabase(config: Config, onProgress: OnProgress): Prom
     };
     return { ...database, close };
   }
-  const masterKey = config.masterKey ?? (await readMasterKey(config.dataDir));
+  const judgeKey = await masterKeyOf(config, config.dataDir);
+  const masterKey = await withConnection(url, judgeKey);
   return { url, masterKey, close: async () => {} };
 }
 
@@ -69,25 +69,40 @@ async function openGivenDatabase(config: Config, onProgress: OnProgress): Promis
   const { databaseUrl, masterKey } = config;
   if (databaseUrl === undefined || masterKey === undefined)
     throw new StartupError('DATABASE_URL and SIR_MASTER_KEY must be set.');
-  await prepare(config, databaseUrl, masterKey, onProgress);
+  await prepare(config, databaseUrl, judgeGivenKey(masterKey), onProgress);
   return { url: databaseUrl, masterKey, close: async () => {} };
 }
 
-async function prepare(config: Config, url: string, masterKey: string, onProgress: OnProgress): Promise<void> {
-  const sql = connect(url, { max: 1, applicationName: 'sir-migrate' });
-  try {
+/** Answers the master key of a database that is migrated. Throws StartupError when there is none that it belongs to. */
+type JudgeKey = (sql: Sql) => Promise<string>;
+
+const judgeGivenKey =
+  (masterKey: string): JudgeKey =>
+  async (sql) => {
+    await checkMasterKey(sql, masterKey);
+    return masterKey;
+  };
+
+/** The file is read at once: what is wrong with it is found before anything is started. */
+async function masterKeyOf({ masterKey }: Config, dataFolder: string): Promise<JudgeKey> {
+  if (masterKey !== undefined) return judgeGivenKey(masterKey);
+  const key = await readMasterKey(dataFolder);
+  return (sql) => settleMasterKey(sql, dataFolder, key);
+}
+
+function prepare(config: Config, url: string, judgeKey: JudgeKey, onProgress: OnProgress): Promise<string> {
+  return withConnection(url, async (sql) => {
     await checkDatabase(sql, { production: config.environment === 'production' });
     await migrate(sql, { onProgress });
-    await checkMasterKey(sql, masterKey);
+    return judgeKey(sql);
+  });
+}
+
+async function withConnection<T>(url: string, work: (sql: Sql) => Promise<T>): Promise<T> {
+  const sql = connect(url, { max: 1, applicationName: 'sir-migrate' });
+  try {
+    return await work(sql);
   } finally {
     await sql.end({ timeout: 1 });
   }
-}
-
-async function readMasterKey(dataFolder: string): Promise<string> {
-  const path = join(dataFolder, 'master.key');
-  const key = (await readOrCreatePrivateFile(path, () => `${randomBytes(32).toString('hex')}\n`)).trim();
-  if (!/^[0-9a-f]{64}$/.test(key))
-    throw new StartupError(`${path} does not hold 64 hex digits: put the original back.`);
-  return key;
 }

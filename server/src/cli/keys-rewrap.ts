@@ -1,10 +1,11 @@
-import { rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Command } from 'commander';
+import { keepNextMasterKey, putNextMasterKey } from '../master-key-file.ts';
+import type { Queryable } from '../platform/db.ts';
+import { Failpoints } from '../platform/failpoints.ts';
 import { examples, jsonOption } from './command-options.ts';
 import { type CliSurroundings, CommandFailed, type OperatorContext, withOperatorContext } from './operator-context.ts';
 import { printResult } from './print-result.ts';
-import { rewrapSecrets } from './rewrap-secrets.ts';
+import { rewrapSecrets, takeNewMasterKey } from './rewrap-secrets.ts';
 
 const SERVERS = ['sir-api', 'sir-worker'];
 
@@ -24,27 +25,41 @@ async function run(surroundings: CliSurroundings, asJson: boolean | undefined): 
   if (!/^[0-9a-f]{64}$/i.test(newKey)) {
     throw new CommandFailed('SIR_NEW_MASTER_KEY must be 64 hex digits: "openssl rand -hex 32" makes one.');
   }
-  const counts = await withOperatorContext(surroundings, async (context) => {
-    const { sql, masterKey, config } = context;
-    if (masterKey.toLowerCase() === newKey.toLowerCase()) throw new CommandFailed('Both keys are the same.');
-    await assertNoServers(context);
-    // Written first, so that the new key is never lost; put in place once everything is sealed with it.
-    const file =
-      config.databaseUrl === undefined && config.masterKey === undefined
-        ? join(config.dataDir, 'master.key')
-        : undefined;
-    if (file !== undefined) await writeFile(`${file}.new`, `${newKey.toLowerCase()}\n`, { mode: 0o600, flush: true });
-    const done = await sql.begin((tx) => rewrapSecrets(tx, masterKey, newKey));
-    if (file !== undefined) await rename(`${file}.new`, file);
-    return done;
-  });
+  const { counts, dataFolder } = await withOperatorContext(surroundings, (context) => rewrap(context, newKey));
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
-  const text = `${total} secrets are sealed with the new key. Start the servers with it as SIR_MASTER_KEY.`;
+  const next =
+    dataFolder === undefined
+      ? 'Start the servers with it as SIR_MASTER_KEY.'
+      : `It stands in ${dataFolder} now, and the next start finds it there.`;
+  const text = `${total} secrets are sealed with the new key. ${next}`;
   printResult(surroundings.output, { json: { rewrapped: total, columns: counts }, text }, asJson);
 }
 
+/** `dataFolder`: where the key stands in a file; undefined where it is given as a variable. */
+async function rewrap(context: OperatorContext, newKey: string) {
+  const { sql, masterKey, config } = context;
+  if (masterKey.toLowerCase() === newKey.toLowerCase()) throw new CommandFailed('Both keys are the same.');
+  const isInFile = config.databaseUrl === undefined && config.masterKey === undefined;
+  const dataFolder = isInFile ? config.dataDir : undefined;
+  const failpoints = new Failpoints(config.failpoint);
+  await assertNoServers(sql);
+  const counts = await sql.begin(async (tx) => {
+    await takeNewMasterKey(tx, masterKey, newKey);
+    // None that has started since can open the database now.
+    await assertNoServers(tx);
+    // Only now, since another rewrap that is just ending may need the key that it has left there.
+    if (dataFolder !== undefined) await keepNextMasterKey(dataFolder, newKey);
+    const done = await rewrapSecrets(tx, masterKey, newKey);
+    await failpoints.reached('rewrap_before_commit');
+    return done;
+  });
+  await failpoints.reached('rewrap_after_commit');
+  if (dataFolder !== undefined) await putNextMasterKey(dataFolder);
+  return { counts, dataFolder };
+}
+
 /** A server that runs would go on sealing with the old key. */
-async function assertNoServers({ sql }: OperatorContext): Promise<void> {
+async function assertNoServers(sql: Queryable): Promise<void> {
   const running = await sql`
     select from pg_stat_activity where datname = current_database() and application_name in ${sql(SERVERS)}`;
   if (running.length > 0) throw new CommandFailed('A server runs on this database: stop all of them first.');

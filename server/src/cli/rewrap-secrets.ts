@@ -31,18 +31,27 @@ interface SealedRow {
 }
 
 /**
- * Seals every secret of the database anew with another master key, and leaves that key's check value. All or nothing: the tables are
- * locked until COMMIT. Answers how many secrets each column had. Throws SecretNotOpened when one does not open with the old key.
+ * Makes the database that of another master key, until COMMIT for this transaction only: whatever opens it meanwhile waits, and is
+ * refused then if it comes with the old key. Throws StartupError when the old key is not the database's own, since another rewrap was
+ * quicker.
+ */
+export async function takeNewMasterKey(tx: Tx, oldKey: string, newKey: string): Promise<void> {
+  const tables = [...new Set(sealedColumns.map(({ table }) => table))];
+  await tx`lock table ${tx(tables)} in share row exclusive mode`;
+  await checkMasterKey(tx, oldKey);
+  await tx`delete from master_key_checks`;
+  await checkMasterKey(tx, newKey);
+}
+
+/**
+ * Seals every secret of the database anew with another master key: all or nothing, in the transaction that has taken that key. Answers
+ * how many secrets each column had. Throws SecretNotOpened when one does not open with the old key.
  */
 export async function rewrapSecrets(tx: Tx, oldKey: string, newKey: string): Promise<Record<string, number>> {
   const boxes = { from: createSecretBox(oldKey), to: createSecretBox(newKey) };
-  const tables = [...new Set(sealedColumns.map(({ table }) => table))];
-  await tx`lock table ${tx(tables)} in share row exclusive mode`;
   const counts: Record<string, number> = {};
   for (const column of sealedColumns)
     counts[`${column.table}.${column.column}`] = await rewrapColumn(tx, column, boxes);
-  await tx`delete from master_key_checks`;
-  await checkMasterKey(tx, newKey);
   return counts;
 }
 

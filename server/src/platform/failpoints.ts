@@ -1,4 +1,4 @@
-/** The places of one batch, and of one webhook, at which the fault tests kill the process. */
+/** The places of one batch, of one webhook and of a rewrap at which the fault tests kill the process. */
 export type Failpoint =
   | 'lock'
   | 'evaluate'
@@ -9,7 +9,9 @@ export type Failpoint =
   | 'after_commit'
   | 'webhook_before_send'
   | 'webhook_after_send'
-  | 'webhook_reschedule';
+  | 'webhook_reschedule'
+  | 'rewrap_before_commit'
+  | 'rewrap_after_commit';
 
 /**
  * Kills this process at a named place, so that tests can show what survives it. Armed by `SIR_FAILPOINT=name` or `name:n` (the n-th
