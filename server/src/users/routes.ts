@@ -13,9 +13,10 @@ import type { Sql } from '../platform/db.ts';
 import { endpoint, keyedEndpoint } from '../platform/endpoint.ts';
 import type { Ids } from '../platform/ids.ts';
 import { pageRequest } from '../platform/keyset-page.ts';
+import { type ClearedTraces, clearPersonalTraces } from './clear-personal-traces.ts';
 import { createUser } from './create-user.ts';
-import { eraseUser, findPersonalTraces, type PersonalTraces } from './erase-user.ts';
-import { getUser, listUsers, readBalance } from './queries.ts';
+import { eraseUser } from './erase-user.ts';
+import { getUser, listUsers, noSuchUser, readBalance } from './queries.ts';
 import { redeemTokens } from './redeem-tokens.ts';
 import { updateUser } from './update-user.ts';
 
@@ -104,26 +105,29 @@ function writingEndpoints({ ids }: UserDependencies) {
 }
 
 function erasureEndpoint({ sql, ids }: UserDependencies) {
-  // What was found before the transaction, by its call.
-  const found = new WeakMap<object, PersonalTraces>();
+  // How far it has come before the last transaction, by its call.
+  const begun = new WeakMap<object, ClearedTraces>();
   return keyedEndpoint(
     {
       summary: 'Erase a user',
       description:
         'Erases the person: e-mail, names, metadata and your own id of the user, also in events that were told. The books stay: ' +
         'transactions and actions name a marker (`erased:…`) in place of the user, and can still be reversed. The `externalUserId` is ' +
-        'free again; a user who is created under it is another one, with an empty balance.',
+        'free again; a user who is created under it is another one, with an empty balance. The user is there until the end; a person ' +
+        'with tens of thousands of actions takes some seconds, and a request that was cut off goes on where it was when it is sent again.',
       params: UserParams,
       status: 204,
       errors: ['NOT_FOUND', 'UNAVAILABLE', 'OUTCOME_UNKNOWN'],
     },
     async (tx, call) => {
-      const { tenant, params, now } = call;
-      const traces = found.get(call);
-      if (traces === undefined) throw new Error('nobody has looked for the traces of this user');
-      await eraseUser(tx, ids, tenant, params.externalId, traces, now);
+      const cleared = begun.get(call);
+      if (cleared === undefined) throw noSuchUser();
+      await eraseUser(tx, call.tenant, cleared, call.now);
     },
-    async (call) => void found.set(call, await findPersonalTraces(sql, ids, call.tenant, call.params.externalId)),
+    async (call) => {
+      const cleared = await clearPersonalTraces(sql, ids, call.tenant, call.params.externalId);
+      if (cleared !== undefined) begun.set(call, cleared);
+    },
   );
 }
 
