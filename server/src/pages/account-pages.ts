@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { type Html, html } from '../docs-site/index.ts';
-import { plainPage, sendPage } from './plain-page.ts';
+import { needsScript, outcome, plainPage, sendPage } from './plain-page.ts';
 
 const SCRIPT = '/pages/account.js';
 
@@ -13,9 +13,6 @@ export function registerAccountPages(app: FastifyInstance): void {
   add('/account/reset-password', plainPage('Choose a new password', resetPasswordForm(), SCRIPT));
   add('/account/forgot-password', plainPage('Forgotten your password?', forgotPasswordForm(), SCRIPT));
 }
-
-const outcome = html`<p class="outcome" role="status" hidden></p>`;
-const needsScript = html`<noscript><p>This page needs JavaScript.</p></noscript>`;
 
 function verifyEmailForm(): Html {
   return html`<form data-call="/v1/partner/auth/verify-email" data-token data-done="Your address is confirmed. You can log in now.">

@@ -1,8 +1,9 @@
 import type { AddressInfo } from 'node:net';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import { type Browser, chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AccountApp, startAccountApp } from '../../test/account-app.ts';
 import { findProgram, testWithTools } from '../../test/needed-tool.ts';
+import { type OpenedPage, openPage } from '../../test/open-page.ts';
 
 const CHROMIUM = findProgram('chromium', 'chromium-browser', 'google-chrome');
 const inBrowser = testWithTools({ 'chromium (Debian package chromium)': CHROMIUM });
@@ -76,7 +77,8 @@ describe('/dev/mail', () => {
 });
 
 test('no page can load anything from elsewhere, be framed, or send a form by itself', async () => {
-  for (const path of ['/dev/mail', '/account/verify-email', '/account/reset-password', '/account/forgot-password']) {
+  const names = ['verify-email', 'reset-password', 'forgot-password', 'invitation'];
+  for (const path of ['/dev/mail', ...names.map((name) => `/account/${name}`)]) {
     const { headers, body, statusCode } = await get(path, 'localhost');
     expect(statusCode).toBe(200);
     const policy = String(headers['content-security-policy']);
@@ -90,16 +92,9 @@ test('no page can load anything from elsewhere, be framed, or send a form by its
 });
 
 describe('the links of mails', () => {
-  async function open(path: string): Promise<{ page: Page; complaints: string[] }> {
+  async function open(path: string): Promise<OpenedPage> {
     if (browser === undefined) throw new Error('no browser');
-    const complaints: string[] = [];
-    const page = await (await browser.newContext()).newPage();
-    page.on('pageerror', (error) => complaints.push(error.message));
-    page.on('console', (message) => {
-      if (message.type() === 'error' && !message.text().includes('status of')) complaints.push(message.text());
-    });
-    await page.goto(`${origin}${path}`);
-    return { page, complaints };
+    return openPage(await browser.newContext(), `${origin}${path}`);
   }
 
   inBrowser('confirm an address with one click, and say it when they are too old', async () => {

@@ -25,20 +25,27 @@ const HEADERS = {
 
 /** `src/` is there beside `dist/`, so that the path holds for the sources and for the compiled files. */
 const PUBLIC_FOLDER = new URL('../../src/pages/public/', import.meta.url);
-const FILES = {
-  '/pages/pages.css': { name: 'pages.css', type: 'text/css; charset=utf-8' },
-  '/pages/account.js': { name: 'account.js', type: 'text/javascript; charset=utf-8' },
+const SCRIPT_TYPE = 'text/javascript; charset=utf-8';
+const FILES: Readonly<Record<string, string>> = {
+  'pages.css': 'text/css; charset=utf-8',
+  'account.js': SCRIPT_TYPE,
+  'calls.js': SCRIPT_TYPE,
+  'invitation.js': SCRIPT_TYPE,
 };
 
 /** Adds the files that the pages are dressed with. */
 export function registerPageFiles(app: FastifyInstance): void {
-  for (const [path, { name, type }] of Object.entries(FILES)) {
+  for (const [name, type] of Object.entries(FILES)) {
     const content = readFileSync(new URL(name, PUBLIC_FOLDER));
-    app.get(path, { config: { scope: 'anyone' } }, (_request, reply) =>
+    app.get(`/pages/${name}`, { config: { scope: 'anyone' } }, (_request, reply) =>
       reply.headers({ ...HEADERS, 'content-type': type }).send(content),
     );
   }
 }
+
+/** Where a page says what came of a call. A script moves the focus there when what had it is gone. */
+export const outcome = html`<p class="outcome" role="status" tabindex="-1" hidden></p>`;
+export const needsScript = html`<noscript><p>This page needs JavaScript.</p></noscript>`;
 
 /** A page in the dress of the documentation, without its navigation. */
 export function plainPage(title: string, content: Html, script?: string): string {

@@ -7,6 +7,7 @@ export type { IntegrationEvidence } from './go-live/checklist.ts';
 export { approveGoLive, denyGoLive } from './go-live/decide-go-live.ts';
 export { findApplication, listApplications } from './go-live/find-applications.ts';
 export { KeyUsage } from './key-usage.ts';
+export { roleTexts } from './mail-texts.ts';
 export { membershipReader } from './membership-reader.ts';
 export { type Partner, type PartnerStatus, REQUESTS_PER_MINUTE, type Tier } from './partner.ts';
 export { findKey, findPartner } from './queries.ts';

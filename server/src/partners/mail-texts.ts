@@ -7,7 +7,8 @@ function mail(to: string, subject: string, ...paragraphs: string[]): Mail {
   return { to, subject, text: `${['Hello,', ...paragraphs, FAREWELL].join('\n\n')}\n` };
 }
 
-const ROLE_TEXT: Record<Role, string> = {
+/** What each role is, in words for people. */
+export const roleTexts: Readonly<Record<Role, string>> = {
   viewer: 'a viewer, who can see everything and change nothing',
   developer: 'a developer, who can do everything but change the team and go live',
   owner: 'an owner, who can do everything',
@@ -21,7 +22,7 @@ export function invitationMail(
   return mail(
     to,
     'You are invited to a team at SIR Giving',
-    `${partnerName} invites you to its team, as ${ROLE_TEXT[role]}:`,
+    `${partnerName} invites you to its team, as ${roleTexts[role]}:`,
     link,
     'The link works once, for 7 days, for the account with this e-mail address.',
     'You do not know them? Then you need not do anything.',
