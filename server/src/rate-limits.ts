@@ -1,15 +1,14 @@
-import { REQUESTS_PER_MINUTE } from './partners/index.ts';
 import type { Counting } from './platform/answer-request.ts';
 import { rateLimited } from './platform/answer-request.ts';
-import type { Caller } from './platform/caller.ts';
+import type { Caller, Tenant } from './platform/caller.ts';
 import type { Clock } from './platform/clock.ts';
-import { createRateLimit } from './platform/rate-limit.ts';
+import { createRateLimits } from './platform/rate-limit.ts';
 import { addressToCount } from './platform/trusted-proxy.ts';
 
 /** Requests a minute with a publishable key alone, per key and address (contract §4). */
 export const WIDGET_REQUESTS_PER_MINUTE = 60;
-/** And per key, so that nobody starves a partner with its public key. */
-const WIDGET_PART_OF_TIER = 10;
+/** And per key a part of what the partner has, so that nobody starves it with its public key. */
+const WIDGET_PART_OF_PARTNER = 10;
 
 /** Requests a minute of a person who speaks for no partner, or for SIR Giving. Ours: far more than anybody clicks. */
 const ACCOUNT_REQUESTS_PER_MINUTE = 600;
@@ -27,32 +26,32 @@ export interface Limits {
   countAddress(ip: string): Promise<void>;
 }
 
+const partnerKey = ({ partnerId, environment }: Tenant) => `${partnerId}/${environment}`;
+
 const NONE: readonly Counting[] = [];
 
 /** `override` takes the place of every limit; 0: nothing is limited (contract §4, `SIR_RATE_LIMIT_PER_MINUTE`). */
 export function createLimits(clock: Clock, override: number | undefined): Limits {
   if (override === 0) return { of: () => NONE, countAddress: async () => {} };
-  const limit = (perMinute: number) => createRateLimit(clock, override ?? perMinute);
-  const perTier = (part: number) => ({
-    STANDARD: limit(REQUESTS_PER_MINUTE.STANDARD / part),
-    PROFESSIONAL: limit(REQUESTS_PER_MINUTE.PROFESSIONAL / part),
-    ENTERPRISE: limit(REQUESTS_PER_MINUTE.ENTERPRISE / part),
-  });
-  const anonymous = limit(ANONYMOUS_REQUESTS_PER_MINUTE);
-  const accounts = limit(ACCOUNT_REQUESTS_PER_MINUTE);
-  const partners = perTier(1);
-  const widgetAddresses = limit(WIDGET_REQUESTS_PER_MINUTE);
-  const widgetKeys = perTier(WIDGET_PART_OF_TIER);
+  const limits = () => {
+    const limitOf = createRateLimits(clock);
+    return (perMinute: number) => limitOf(override ?? perMinute);
+  };
+  const anonymous = limits()(ANONYMOUS_REQUESTS_PER_MINUTE);
+  const accounts = limits()(ACCOUNT_REQUESTS_PER_MINUTE);
+  const widgetAddresses = limits()(WIDGET_REQUESTS_PER_MINUTE);
+  const partners = limits();
+  const widgetKeys = limits();
   return {
     of: (caller, ip) => {
       switch (caller.kind) {
         case 'apiKey':
         case 'member':
-          return [{ limit: partners[caller.tier], key: `${caller.tenant.partnerId}/${caller.tenant.environment}` }];
+          return [{ limit: partners(caller.requestsPerMinute), key: partnerKey(caller.tenant) }];
         case 'widget':
           return [
             { limit: widgetAddresses, key: `${caller.apiKeyId} ${addressToCount(ip)}` },
-            { limit: widgetKeys[caller.tier], key: caller.apiKeyId },
+            { limit: widgetKeys(Math.ceil(caller.requestsPerMinute / WIDGET_PART_OF_PARTNER)), key: caller.apiKeyId },
           ];
         case 'account':
         case 'admin':

@@ -13,6 +13,7 @@ const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T)
 const partnerStatuses = ['PENDING_APPROVAL', 'ACTIVE', 'SUSPENDED'] as const;
 const tiers = ['STANDARD', 'PROFESSIONAL', 'ENTERPRISE'] as const;
 const Reason = ShortText(500, 'Why: it stands in the audit log.');
+const RequestsPerMinute = Type.Integer({ minimum: 1, maximum: 1_000_000 });
 const WantedTokens = Type.Integer({ minimum: 1, maximum: MAX_POOL_TOKENS, description: 'Whole SIR tokens.' });
 
 /** What every change needs. */
@@ -27,7 +28,14 @@ export const AdminPartner = Type.Object({
   status: Type.Enum([...partnerStatuses]),
   tier: Type.Enum([...tiers]),
   enabledFeatures: Type.Array(Type.Enum([...partnerFeatures])),
-  rateLimit: Type.Integer({ description: 'Requests a minute in each environment; it comes with the tier.' }),
+  rateLimits: Type.Object(
+    { sandbox: Type.Integer(), production: Type.Integer() },
+    { description: 'Requests a minute, as they hold.' },
+  ),
+  rateLimitOverrides: Type.Object(
+    { sandbox: nullable(RequestsPerMinute), production: nullable(RequestsPerMinute) },
+    { description: 'Requests a minute that were set for this partner; null: as its tier has it.' },
+  ),
   sandboxOnly: Type.Boolean(),
   createdAt: Timestamp,
 });
@@ -43,6 +51,20 @@ export const ChangePartnerTerms = Type.Object(
   {
     tier: Type.Optional(Type.Enum([...tiers])),
     enabledFeatures: Type.Optional(Type.Array(Type.Enum([...partnerFeatures]), { uniqueItems: true })),
+    rateLimitOverrides: Type.Optional(
+      Type.Object(
+        {
+          sandbox: Type.Optional(nullable(RequestsPerMinute)),
+          production: Type.Optional(nullable(RequestsPerMinute)),
+        },
+        {
+          ...closed,
+          minProperties: 1,
+          description:
+            'Requests a minute in place of the tier’s, also of a later one; null lifts it; left out: as it is.',
+        },
+      ),
+    ),
     reason: Reason,
   },
   { ...closed, minProperties: 2 },

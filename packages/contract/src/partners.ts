@@ -129,7 +129,7 @@ export const PartnerInfo = Type.Object({
   status: Type.Enum([...partnerStatuses]),
   tier: Type.Enum([...tiers]),
   enabledFeatures: Features,
-  rateLimit: Type.Integer({ description: 'Requests a minute in each environment.' }),
+  rateLimit: Type.Integer({ description: 'Requests a minute in this environment.' }),
   role: Type.Enum([...memberRoles]),
   environment: EnvironmentName,
   activeKeys: Type.Integer({ description: 'Keys of this environment that work.' }),
@@ -142,7 +142,10 @@ export const WidgetConfig = Type.Object({
   name: Type.String(),
   slug: Type.String(),
   enabledFeatures: Features,
-  rateLimit: Type.Integer({ description: 'Requests a minute of one address with this key.' }),
+  rateLimit: Type.Integer({
+    description:
+      'Requests a minute of the partner in this environment. Requests with this key alone have limits of their own: see `X-RateLimit-Limit`.',
+  }),
   isActive: Type.Boolean(),
   webhookUrl: nullable(Type.String({ description: 'Scheme and host only: the key that reads this is public.' })),
   tipConfig: TipConfig,

@@ -139,7 +139,7 @@ test('partners are suspended, approved and given other terms, and each change is
   const terms = { tier: 'ENTERPRISE', enabledFeatures: ['ACTIONS'], reason: 'contract' };
   expect(await ok(call(bob, 'PATCH', `partners/${id}`, terms))).toMatchObject({
     tier: 'ENTERPRISE',
-    rateLimit: 50_000,
+    rateLimits: { sandbox: 50_000, production: 50_000 },
   });
   expect(await ok(call(bob, 'GET', `partners/${id}`))).toMatchObject({
     status: 'ACTIVE',
@@ -152,6 +152,36 @@ test('partners are suspended, approved and given other terms, and each change is
     { action: 'partner.terms', after: { tier: 'ENTERPRISE', features: ['ACTIONS'] } },
     { action: 'partner.approve', actor: { email: bob.email } },
     { action: 'partner.suspend', actor: { kind: 'ADMIN', email: alice.email }, ...changed },
+  ]);
+});
+
+test('a partner is given limits of its own, one at a time, and they are lifted again; the log has each with its reason', async () => {
+  const partner = await sandbox.newPartner({ poolTokens: 0 });
+  const path = `partners/${idOf(partner)}`;
+  const set = (rateLimitOverrides: object, reason: string) =>
+    call(alice, 'PATCH', path, { rateLimitOverrides, reason });
+  expect(await ok(set({ production: 20_000 }, 'a big sale'))).toMatchObject({
+    rateLimits: { sandbox: 1_000, production: 20_000 },
+    rateLimitOverrides: { sandbox: null, production: 20_000 },
+  });
+  const read = () => sandbox.signed('GET', '/v1/partner/users', undefined, { partner });
+  expect((await read()).headers['x-ratelimit-limit']).toBe('1000');
+  await ok(set({ sandbox: 5 }, 'a loop'));
+  await expect.poll(async () => (await read()).headers['x-ratelimit-limit']).toBe('5');
+  for (const bad of [{}, { sandbox: 0 }, { sandbox: 1_000_001 }, { sandbox: 1.5 }, { sandbox: '5' }, { test: 5 }]) {
+    expect((await set(bad, 'x')).body, JSON.stringify(bad)).toHaveProperty('code', 'INVALID_REQUEST');
+  }
+  await ok(set({ sandbox: null }, 'mended'));
+  expect(await ok(call(bob, 'GET', path))).toMatchObject({
+    rateLimits: { sandbox: 1_000, production: 20_000 },
+    rateLimitOverrides: { sandbox: null, production: 20_000 },
+  });
+  const log = await ok(call(alice, 'GET', `audit-log?target=${idOf(partner)}`));
+  const now = (sandboxLimit: number | null) => ({ rateLimitOverrides: { sandbox: sandboxLimit, production: 20_000 } });
+  expect(log.data).toMatchObject([
+    { action: 'partner.terms', reason: 'mended', before: now(5), after: now(null) },
+    { action: 'partner.terms', reason: 'a loop', before: now(null), after: now(5) },
+    { action: 'partner.terms', reason: 'a big sale', before: { rateLimitOverrides: { production: null } } },
   ]);
 });
 

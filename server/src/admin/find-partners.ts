@@ -1,24 +1,23 @@
 import type { AdminKey, AdminPartner, AdminPartnerListQuery, Environment, PartnerFeature } from '@sirgiving/contract';
-import { type PartnerStatus, REQUESTS_PER_MINUTE, type Tier } from '../partners/index.ts';
+import { type PartnerStatus, type RateTerms, rateLimitsOf, rateTermColumns } from '../partners/index.ts';
 import { createdWithin } from '../platform/created-window.ts';
 import type { Queryable, Tx } from '../platform/db.ts';
 import { publicId, rowId } from '../platform/ids.ts';
 import { type Page, type PageRequest, pageOf, pageOffset } from '../platform/keyset-page.ts';
 import { problem } from '../platform/problem-json.ts';
 
-export interface PartnerRow {
+export interface PartnerRow extends RateTerms {
   id: string;
   name: string;
   slug: string;
   status: PartnerStatus;
-  tier: Tier;
   features: PartnerFeature[];
   sandboxOnly: boolean;
   createdAt: Date;
 }
 
 const partnerColumns = (sql: Queryable) => sql`
-  id, name, slug, status, tier, features, sandbox_only as "sandboxOnly", created_at as "createdAt"`;
+  p.id, p.name, p.slug, p.status, p.features, p.sandbox_only as "sandboxOnly", p.created_at as "createdAt", ${rateTermColumns(sql)}`;
 
 export function presentPartner(row: PartnerRow): AdminPartner {
   return {
@@ -28,7 +27,8 @@ export function presentPartner(row: PartnerRow): AdminPartner {
     status: row.status,
     tier: row.tier,
     enabledFeatures: row.features,
-    rateLimit: REQUESTS_PER_MINUTE[row.tier],
+    rateLimits: rateLimitsOf(row),
+    rateLimitOverrides: row.rateLimitOverrides,
     sandboxOnly: row.sandboxOnly,
     createdAt: row.createdAt.toISOString(),
   };
@@ -37,14 +37,14 @@ export function presentPartner(row: PartnerRow): AdminPartner {
 /** A partner by its public id. Throws 404 NOT_FOUND. */
 export async function readPartner(sql: Queryable, partnerId: string): Promise<PartnerRow> {
   const [row] = await sql<PartnerRow[]>`
-    select ${partnerColumns(sql)} from partners where id = ${rowId('ptn', partnerId) ?? null}`;
+    select ${partnerColumns(sql)} from partners p where p.id = ${rowId('ptn', partnerId) ?? null}`;
   return row ?? noPartner();
 }
 
 /** The same under its row lock, to change it. */
 export async function lockPartner(tx: Tx, partnerId: string): Promise<PartnerRow> {
   const [row] = await tx<PartnerRow[]>`
-    select ${partnerColumns(tx)} from partners where id = ${rowId('ptn', partnerId) ?? null} for no key update`;
+    select ${partnerColumns(tx)} from partners p where p.id = ${rowId('ptn', partnerId) ?? null} for no key update`;
   return row ?? noPartner();
 }
 
@@ -59,7 +59,7 @@ export async function listPartners(
   request: PageRequest,
 ): Promise<Page<AdminPartner>> {
   const matching = sql`
-    from partners where true ${createdWithin(sql, filter)}
+    from partners p where true ${createdWithin(sql, filter)}
       ${filter.status === undefined ? sql`` : sql`and status = ${filter.status}`}`;
   const [rows, counted] = await Promise.all([
     sql<PartnerRow[]>`

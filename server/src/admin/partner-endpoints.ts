@@ -15,6 +15,7 @@ import {
   type PartnerStatus,
   revokeKey,
   setPartnerFeatures,
+  setPartnerRateLimits,
   setPartnerStatus,
   setPartnerTier,
 } from '../partners/index.ts';
@@ -25,7 +26,14 @@ import { pageRequest } from '../platform/keyset-page.ts';
 import { problem } from '../platform/problem-json.ts';
 import { type AdminCall, adminOf, auditCall, needFreshOtp, needProduction } from './admin-call.ts';
 import type { AdminDependencies } from './admin-dependencies.ts';
-import { listPartnerKeys, listPartners, lockPartner, presentPartner, readPartner } from './find-partners.ts';
+import {
+  listPartnerKeys,
+  listPartners,
+  lockPartner,
+  type PartnerRow,
+  presentPartner,
+  readPartner,
+} from './find-partners.ts';
 
 /** The endpoints under `/v1/admin/partners` but for those about pools. */
 export function partnerAdminEndpoints(deps: AdminDependencies) {
@@ -111,7 +119,8 @@ function termsEndpoint(deps: AdminDependencies) {
   return keyedEndpoint(
     {
       summary: 'Change the terms of a partner',
-      description: 'Its tier, and with it its rate limits, and what is enabled; in both environments.',
+      description:
+        'Its tier, and with it its rate limits; limits of its own in place of those; what is enabled. Within a second it holds everywhere. Under the rules of production.',
       params: AdminPartnerParams,
       body: ChangePartnerTerms,
       status: 200,
@@ -122,21 +131,31 @@ function termsEndpoint(deps: AdminDependencies) {
       needProduction(call, deps);
       const { body } = call;
       const before = await lockPartner(tx, call.params.partnerId);
-      const { tier = before.tier, enabledFeatures: features = before.features } = body;
-      if (body.tier !== undefined) await setPartnerTier(tx, before.id, tier);
-      if (body.enabledFeatures !== undefined) await setPartnerFeatures(tx, before.id, features);
+      const after: PartnerRow = {
+        ...before,
+        tier: body.tier ?? before.tier,
+        features: body.enabledFeatures ?? before.features,
+        rateLimitOverrides: { ...before.rateLimitOverrides, ...body.rateLimitOverrides },
+      };
+      if (body.tier !== undefined) await setPartnerTier(tx, before.id, after.tier);
+      if (body.enabledFeatures !== undefined) await setPartnerFeatures(tx, before.id, after.features);
+      if (body.rateLimitOverrides !== undefined) {
+        await setPartnerRateLimits(tx, before.id, after.rateLimitOverrides);
+      }
       await auditCall(tx, deps.ids, call, {
         action: 'partner.terms',
         partnerId: before.id,
         target: call.params.partnerId,
         reason: body.reason,
-        before: { tier: before.tier, features: before.features },
-        after: { tier, features },
+        before: termsOf(before),
+        after: termsOf(after),
       });
-      return presentPartner({ ...before, tier, features });
+      return presentPartner(after);
     },
   );
 }
+
+const termsOf = ({ tier, features, rateLimitOverrides }: PartnerRow) => ({ tier, features, rateLimitOverrides });
 
 function keyEndpoints({ sql, ids }: AdminDependencies) {
   const list = endpoint(

@@ -121,7 +121,7 @@ function lists(): Html {
 function rateLimits(): Html {
   return html`<section class="guide" id="rate-limits">
     ${heading('rate-limits')}<div class="prose">
-    <p>Requests are counted per minute, for all keys of a partner in one environment: 1,000 in the Standard tier, 5,000 in Professional, 50,000 in Enterprise. A batch costs one for every ten actions.
+    <p>Requests are counted per minute, for all keys of a partner in one environment: 1,000 in the Standard tier, 5,000 in Professional, 50,000 in Enterprise, unless another number was agreed with you. A batch costs one for every ten actions.
     <code>X-RateLimit-Limit</code>, <code>X-RateLimit-Remaining</code> and <code>X-RateLimit-Reset</code> tell where you stand; past the limit you get <a href="#RATE_LIMITED">429</a> and <code>Retry-After</code>.</p>
   </div></section>`;
 }

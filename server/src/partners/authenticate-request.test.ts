@@ -65,7 +65,7 @@ describe('a signed request', () => {
       apiKeyId: key.id,
       kind: 'apiKey',
       credentialKind: changes === 'publishable' ? 'publishable' : 'secret',
-      tier: 'STANDARD',
+      requestsPerMinute: 1_000,
       signature: request.headers['x-signature'],
       timestamp: Number(request.headers['x-timestamp']),
     });

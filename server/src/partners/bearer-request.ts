@@ -141,7 +141,7 @@ export function judgeRole(role: Role, needed: Role): void {
 
 function memberCaller(
   { accountId, sessionId }: AccountCaller,
-  { partnerId, role, partner }: Membership,
+  { partnerId, role, partner, requestsPerMinute }: Membership,
   environment: Environment,
   access: Access,
 ): MemberCaller {
@@ -150,5 +150,6 @@ function memberCaller(
     throw problem('SECRET_KEY_REQUIRED', 'In production rewards are issued by your server: sign with the secret key.');
   }
   judgePartner(partner, environment, access);
-  return { kind: 'member', tenant: { partnerId, environment }, accountId, sessionId, role, tier: partner.tier };
+  const tenant = { partnerId, environment };
+  return { kind: 'member', tenant, accountId, sessionId, role, requestsPerMinute: requestsPerMinute[environment] };
 }

@@ -1,6 +1,6 @@
 import type { Tenant } from '../platform/endpoint.ts';
 import type { AllowList } from './allow-list.ts';
-import type { PartnerStanding, Tier } from './partner.ts';
+import type { PartnerStanding } from './partner.ts';
 
 export type CredentialKind = 'publishable' | 'secret';
 
@@ -11,7 +11,8 @@ export interface Credential {
   tenant: Tenant;
   /** The row's id. */
   apiKeyId: string;
-  tier: Tier;
+  /** Of the partner in the key's environment. */
+  requestsPerMinute: number;
   partner: PartnerStanding;
   /** Neither revoked nor switched off. */
   isActive: boolean;

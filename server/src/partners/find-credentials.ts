@@ -6,9 +6,9 @@ import { readAllowList } from './allow-list.ts';
 import { credentialHash } from './create-key.ts';
 import type { Credential, CredentialKind } from './credential.ts';
 import { hmacSecretPlace } from './hmac-secret-place.ts';
-import type { PartnerStatus, Tier } from './partner.ts';
+import { type PartnerStatus, type RateTerms, rateLimitsOf, rateTermColumns } from './partner.ts';
 
-interface CredentialRow {
+interface CredentialRow extends RateTerms {
   hash: string;
   kind: CredentialKind;
   partnerId: string;
@@ -19,7 +19,6 @@ interface CredentialRow {
   allowedOrigins: string[];
   hmacSecretEncrypted: Buffer;
   partnerStatus: PartnerStatus;
-  tier: Tier;
   features: PartnerFeature[];
 }
 
@@ -44,8 +43,8 @@ export async function findCredentials(
       select
         encode(l.credential_hash, 'hex') as hash, l.kind, k.partner_id as "partnerId", k.id as "apiKeyId",
         k.is_active and k.revoked_at is null as "isActive", k.expires_at as "expiresAt", k.allowed_ips as "allowedIps",
-        k.allowed_origins as "allowedOrigins", k.hmac_secret_encrypted as "hmacSecretEncrypted", p.status as "partnerStatus", p.tier,
-        p.features
+        k.allowed_origins as "allowedOrigins", k.hmac_secret_encrypted as "hmacSecretEncrypted", p.status as "partnerStatus",
+        p.features, ${rateTermColumns(sql)}
       from api_key_lookup l
       join api_keys k on k.partner_id = l.partner_id and k.id = l.api_key_id and k.environment = l.environment
       join partners p on p.id = l.partner_id
@@ -67,14 +66,14 @@ function readCredential(
   environment: Environment,
   row: CredentialRow,
 ): Credential | SecretNotOpened {
-  const { partnerId, apiKeyId, tier } = row;
+  const { partnerId, apiKeyId, partnerStatus: status, features } = row;
   try {
     return {
       kind: row.kind,
       tenant: Object.freeze({ partnerId, environment }),
       apiKeyId,
-      tier,
-      partner: { status: row.partnerStatus, tier, features: row.features },
+      requestsPerMinute: rateLimitsOf(row)[environment],
+      partner: { status, features },
       isActive: row.isActive,
       expiresAt: row.expiresAt?.getTime(),
       allowList: readAllowList(row.allowedIps),

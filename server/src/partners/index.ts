@@ -9,14 +9,14 @@ export { findApplication, listApplications } from './go-live/find-applications.t
 export { KeyUsage } from './key-usage.ts';
 export { roleTexts } from './mail-texts.ts';
 export { membershipReader } from './membership-reader.ts';
-export { type Partner, type PartnerStatus, REQUESTS_PER_MINUTE, type Tier } from './partner.ts';
+export { type Partner, type PartnerStatus, type RateTerms, rateLimitsOf, rateTermColumns } from './partner.ts';
 export { findKey, findPartner } from './queries.ts';
 export { revokeKey } from './revoke-key.ts';
 export { partnerEndpoints } from './routes.ts';
 export { type CallerKind, callersOf, featureOf, lowestRole, type Scope, signedBy } from './scopes.ts';
 export { type DemoCredentials, seedDemo } from './seed-demo.ts';
 export { setPartnerStatus } from './set-partner-status.ts';
-export { setPartnerFeatures, setPartnerTier } from './set-partner-terms.ts';
+export { setPartnerFeatures, setPartnerRateLimits, setPartnerTier } from './set-partner-terms.ts';
 export { addMember } from './team/add-member.ts';
 export { purgeInvitations } from './team/purge-invitations.ts';
 export { warnOfExpiringKeys } from './warn-of-expiring-keys.ts';

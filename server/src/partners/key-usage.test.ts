@@ -18,7 +18,7 @@ const callerOf = ({ partnerId, environment, id }: TestKey): KeyCaller => ({
   tenant: { partnerId, environment },
   apiKeyId: id,
   credentialKind: 'secret',
-  tier: 'STANDARD',
+  requestsPerMinute: 1_000,
   signature: '',
   timestamp: 0,
 });

@@ -1,23 +1,25 @@
+import type { Environment } from '@sirgiving/contract';
 import type { Role } from '../platform/caller.ts';
 import type { Queryable, Sql } from '../platform/db.ts';
 import type { Found } from '../platform/watched-cache.ts';
-import type { PartnerStanding } from './partner.ts';
+import { type PartnerStanding, type RateTerms, rateLimitsOf, rateTermColumns } from './partner.ts';
 
 /** That an account belongs to a partner's team. */
 export interface Membership {
   partnerId: string;
   role: Role;
   partner: PartnerStanding & { name: string; slug: string };
+  /** Of the partner. */
+  requestsPerMinute: Readonly<Record<Environment, number>>;
 }
 
-interface MembershipRow {
+interface MembershipRow extends RateTerms {
   accountId: string;
   partnerId: string;
   role: Role;
   name: string;
   slug: string;
   status: PartnerStanding['status'];
-  tier: PartnerStanding['tier'];
   features: PartnerStanding['features'];
 }
 
@@ -47,7 +49,8 @@ export async function listMemberships(sql: Queryable, accountId: string): Promis
 
 function membershipsOf(sql: Queryable, accountIds: readonly string[]) {
   return sql`
-    select m.account_id as "accountId", m.partner_id as "partnerId", m.role, p.name, p.slug, p.status, p.tier, p.features
+    select m.account_id as "accountId", m.partner_id as "partnerId", m.role, p.name, p.slug, p.status, p.features,
+      ${rateTermColumns(sql)}
     from partner_member_lookup l
     join partner_members m on m.partner_id = l.partner_id and m.account_id = l.account_id
     join partners p on p.id = l.partner_id
@@ -55,6 +58,7 @@ function membershipsOf(sql: Queryable, accountIds: readonly string[]) {
     order by m.created_at, m.partner_id`;
 }
 
-function readMembership({ partnerId, role, name, slug, status, tier, features }: MembershipRow): Membership {
-  return { partnerId, role, partner: { name, slug, status, tier, features } };
+function readMembership(row: MembershipRow): Membership {
+  const { partnerId, role, name, slug, status, features } = row;
+  return { partnerId, role, partner: { name, slug, status, features }, requestsPerMinute: rateLimitsOf(row) };
 }

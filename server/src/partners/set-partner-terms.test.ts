@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestApp, type TestApp } from '../../test/app.ts';
 import { setPartnerStatus } from './set-partner-status.ts';
-import { setPartnerFeatures, setPartnerTier } from './set-partner-terms.ts';
+import { setPartnerFeatures, setPartnerRateLimits, setPartnerTier } from './set-partner-terms.ts';
 
 let t: TestApp;
 let other: TestApp;
@@ -52,6 +52,38 @@ test('another tier has another limit within a second, for keys and people alike'
   await t.sql.begin((tx) => setPartnerTier(tx, partner.partnerId, 'ENTERPRISE'));
   await sleep(1_000);
   expect(await limits()).toEqual(['50000', '50000']);
+});
+
+test('a limit of its own is a partner’s in one environment within a second, is shown, and is lifted again', async () => {
+  const partner = await t.newPartner({ poolTokens: 0 });
+  const viewer = await t.newMember('viewer', partner);
+  const widget = { url: '/v1/partner/config', headers: { 'x-partner-key': partner.keys.publicKey } };
+  const limits = async () => {
+    const [signed, config] = [
+      await other.signed('GET', '/v1/partner/users', undefined, { partner }),
+      await other.request(widget),
+    ];
+    const [here, there] = await Promise.all(
+      (['sandbox', 'production'] as const).map((environment) =>
+        other.by(viewer, 'GET', '/v1/partner/keys/partner-info', undefined, { environment }),
+      ),
+    );
+    const told = [signed, config, here, there].map((answer) => answer?.headers['x-ratelimit-limit']);
+    return { told, shown: [config, here, there].map((answer) => answer?.body.rateLimit) };
+  };
+  const ofTier = { told: ['1000', '60', '1000', '1000'], shown: [1_000, 1_000, 1_000] };
+  expect(await limits()).toEqual(ofTier);
+  await t.sql.begin((tx) => setPartnerRateLimits(tx, partner.partnerId, { sandbox: 70, production: null }));
+  await sleep(1_000);
+  // A public key alone has a tenth of it.
+  expect(await limits()).toEqual({ told: ['70', '7', '70', '1000'], shown: [70, 70, 1_000] });
+  await t.sql.begin((tx) => setPartnerTier(tx, partner.partnerId, 'PROFESSIONAL'));
+  await t.sql.begin((tx) => setPartnerRateLimits(tx, partner.partnerId, { sandbox: 70, production: 90_000 }));
+  await sleep(1_000);
+  expect(await limits()).toMatchObject({ told: ['70', '7', '70', '90000'] });
+  await t.sql.begin((tx) => setPartnerRateLimits(tx, partner.partnerId, { sandbox: null, production: null }));
+  await sleep(1_000);
+  expect(await limits()).toMatchObject({ told: ['5000', '60', '5000', '5000'], shown: [5_000, 5_000, 5_000] });
 });
 
 test('a suspended partner reads and changes nothing within a second, by keys, people and pages', async () => {

@@ -71,8 +71,16 @@ function judge(
     return refuse(hints, request, presented, credential, WRONG_SIGNATURE);
   }
   judgeRights(credential, access, request.ip);
-  const { tenant, apiKeyId, kind: credentialKind, tier } = credential;
-  return { kind: 'apiKey', tenant, apiKeyId, credentialKind, tier, signature, timestamp: Number(timestamp) };
+  const { tenant, apiKeyId, kind: credentialKind, requestsPerMinute } = credential;
+  return {
+    kind: 'apiKey',
+    tenant,
+    apiKeyId,
+    credentialKind,
+    requestsPerMinute,
+    signature,
+    timestamp: Number(timestamp),
+  };
 }
 
 /** What a caller who has proved to have the secret may still lack. */

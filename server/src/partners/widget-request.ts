@@ -32,11 +32,11 @@ function judge(
   if (credential.kind !== 'publishable') {
     throw problem('INVALID_API_KEY', 'This takes the publishable key (pk_…). A secret key stays on your server.');
   }
-  const { tenant, apiKeyId, tier, allowedOrigins } = credential;
+  const { tenant, apiKeyId, requestsPerMinute, allowedOrigins } = credential;
   const { origin } = headers;
   if (origin !== undefined && allowedOrigins !== undefined && !allowedOrigins.has(origin)) {
     throw problem('ORIGIN_NOT_ALLOWED', `This key’s list of allowed origins does not hold ${origin}.`);
   }
   judgePartner(credential.partner, tenant.environment, access);
-  return { kind: 'widget', tenant, apiKeyId, tier };
+  return { kind: 'widget', tenant, apiKeyId, requestsPerMinute };
 }

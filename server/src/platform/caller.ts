@@ -6,8 +6,6 @@ export interface Tenant {
   environment: Environment;
 }
 
-export type Tier = 'STANDARD' | 'PROFESSIONAL' | 'ENTERPRISE';
-
 /** What a member of a partner's team may do: each role may do what those before it may. */
 export const roles = ['viewer', 'developer', 'owner'] as const;
 export type Role = (typeof roles)[number];
@@ -18,7 +16,8 @@ export interface KeyCaller {
   tenant: Tenant;
   apiKeyId: string;
   credentialKind: 'publishable' | 'secret';
-  tier: Tier;
+  /** Of the partner in this environment. */
+  requestsPerMinute: number;
   /** 64 hex digits; no second request has it by chance. */
   signature: string;
   /** Unix seconds. The signature is accepted while the whole seconds since then are at most 300. */
@@ -30,7 +29,8 @@ export interface WidgetCaller {
   kind: 'widget';
   tenant: Tenant;
   apiKeyId: string;
-  tier: Tier;
+  /** Of the partner in this environment. */
+  requestsPerMinute: number;
 }
 
 /** What an access token proves about a person. */
@@ -45,7 +45,8 @@ export interface MemberCaller extends Person {
   kind: 'member';
   tenant: Tenant;
   role: Role;
-  tier: Tier;
+  /** Of the partner in this environment. */
+  requestsPerMinute: number;
 }
 
 /** A person who speaks for nobody else. */

@@ -20,11 +20,24 @@ export interface RateLimit {
 const WINDOW_SECONDS = 60;
 
 /**
- * At most `pointsPerMinute` points a minute and key, counted in this process. The minute of a key begins with its first request. Costs
- * 1 µs.
+ * Limits that count together: at most so many points a minute and key, counted in this process. What a key has used is kept when its
+ * limit changes. The minute of a key begins with its first request. Costs 1 µs.
  */
-export function createRateLimit(clock: Clock, pointsPerMinute: number): RateLimit {
-  const limiter = new RateLimiterMemory({ points: pointsPerMinute, duration: WINDOW_SECONDS });
+export function createRateLimits(clock: Clock): (pointsPerMinute: number) => RateLimit {
+  const limiter = new RateLimiterMemory({ points: 0, duration: WINDOW_SECONDS });
+  const limits = new Map<number, RateLimit>();
+  return (pointsPerMinute) => {
+    let limit = limits.get(pointsPerMinute);
+    if (limit === undefined) {
+      limit = limitBy(limiter, clock, pointsPerMinute);
+      limits.set(pointsPerMinute, limit);
+    }
+    return limit;
+  };
+}
+
+/** `limiter` only counts: how much is too much is judged here. */
+function limitBy(limiter: RateLimiterMemory, clock: Clock, pointsPerMinute: number): RateLimit {
   const standing = (consumed: number, millisecondsLeft: number, allowed: boolean): Standing => ({
     allowed,
     limit: pointsPerMinute,

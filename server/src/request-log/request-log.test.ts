@@ -136,7 +136,7 @@ test('under pressure the oldest are dropped and counted, and a flush is bounded'
   const errors: unknown[] = [];
   const log = new RequestLog({ sql: api.sql, log: { error: (fields) => void errors.push(fields) } });
   const tenant = { partnerId: randomIds.uuid(), environment: 'sandbox' } as const;
-  const caller = { kind: 'widget', tenant, apiKeyId: randomIds.uuid(), tier: 'STANDARD' } as const;
+  const caller = { kind: 'widget', tenant, apiKeyId: randomIds.uuid(), requestsPerMinute: 1_000 } as const;
   const request = { method: 'GET', target: '/v1/partner/config', rawBody: Buffer.alloc(0), ip: '192.0.2.1' };
   const common = { caller, route: '/v1/partner/config', request, body: undefined, status: 200, error: undefined };
   const began = performance.now();

@@ -80,6 +80,8 @@ async function changePartner({ app, recordInProduction: call }: Recording, ava: 
   await call('The bakery', 'GET', partner, undefined, ava);
   const terms = { tier: 'PROFESSIONAL', reason: 'The new contract' };
   await call('A higher tier', 'PATCH', partner, terms, ava);
+  const more = { rateLimitOverrides: { production: 20_000 }, reason: 'A sale over the weekend' };
+  await call('More requests in production', 'PATCH', partner, more, ava);
   await call('Writes are refused within a second', 'POST', `${partner}/suspend`, { reason: 'Unpaid' }, ava);
   await call('All is well again', 'POST', `${partner}/approve`, { reason: 'Paid' }, ava);
   const sandbox = { ...ava, 'x-partner-environment': 'sandbox' };

@@ -4,13 +4,12 @@ import type { Tenant } from '../../platform/endpoint.ts';
 import { publicId } from '../../platform/ids.ts';
 import { problem } from '../../platform/problem-json.ts';
 import { findFirstWebhookUrl } from '../../webhooks/index.ts';
-import { type PartnerStatus, REQUESTS_PER_MINUTE, type Tier } from '../partner.ts';
+import { type PartnerStatus, type RateTerms, rateLimitsOf, rateTermColumns } from '../partner.ts';
 
-interface ConfigRow {
+interface ConfigRow extends RateTerms {
   name: string;
   slug: string;
   status: PartnerStatus;
-  tier: Tier;
   features: PartnerFeature[];
   tipsEnabled: boolean;
   defaultTipPercent: number;
@@ -20,8 +19,9 @@ interface ConfigRow {
 export async function readWidgetConfig(sql: Queryable, tenant: Tenant): Promise<WidgetConfig> {
   const [rows, webhookUrl] = await Promise.all([
     sql<ConfigRow[]>`
-      select name, slug, status, tier, features, tips_enabled as "tipsEnabled", default_tip_percent as "defaultTipPercent"
-      from partners where id = ${tenant.partnerId}`,
+      select p.name, p.slug, p.status, p.features, p.tips_enabled as "tipsEnabled", p.default_tip_percent as "defaultTipPercent",
+        ${rateTermColumns(sql)}
+      from partners p where p.id = ${tenant.partnerId}`,
     findFirstWebhookUrl(sql, tenant),
   ]);
   const [partner] = rows;
@@ -31,7 +31,7 @@ export async function readWidgetConfig(sql: Queryable, tenant: Tenant): Promise<
     name: partner.name,
     slug: partner.slug,
     enabledFeatures: partner.features,
-    rateLimit: REQUESTS_PER_MINUTE[partner.tier],
+    rateLimit: rateLimitsOf(partner)[tenant.environment],
     isActive: partner.status !== 'SUSPENDED',
     webhookUrl: webhookUrl === undefined ? null : new URL(webhookUrl).origin,
     tipConfig: { enabled: partner.tipsEnabled, defaultPercent: partner.defaultTipPercent },
