@@ -1,7 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { Email, Id, ShortText, Timestamp } from './common.ts';
-
-const closed = { additionalProperties: false };
+import { closed } from './schema-parts.ts';
 
 /** Long rather than complicated (NIST SP 800-63B): what is typed counts as it is, spaces included. */
 const NewPassword = Type.String({

@@ -1,6 +1,8 @@
 import Type, { type Static } from 'typebox';
 import { environments, Id, ListOf, listQuery, ShortText, Timestamp } from './common.ts';
-import { GoLiveApplication, partnerFeatures } from './partners.ts';
+import { GoLiveApplication } from './go-live.ts';
+import { partnerFeatures } from './partners.ts';
+import { closed, nullable, partnerStatuses, tiers } from './schema-parts.ts';
 import {
   MAX_POOL_NAME_CHARACTERS,
   MAX_POOL_TOKENS,
@@ -8,10 +10,6 @@ import {
   tokenPoolRequestStatuses,
 } from './token-pools.ts';
 
-const closed = { additionalProperties: false };
-const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()]);
-const partnerStatuses = ['PENDING_APPROVAL', 'ACTIVE', 'SUSPENDED'] as const;
-const tiers = ['STANDARD', 'PROFESSIONAL', 'ENTERPRISE'] as const;
 const Reason = ShortText(500, 'Why: it stands in the audit log.');
 const RequestsPerMinute = Type.Integer({ minimum: 1, maximum: 1_000_000 });
 const WantedTokens = Type.Integer({ minimum: 1, maximum: MAX_POOL_TOKENS, description: 'Whole SIR tokens.' });

@@ -5,6 +5,8 @@ export * from './common.ts';
 export * from './dashboard.ts';
 export * from './error-catalog.ts';
 export * from './events.ts';
+export * from './go-live.ts';
+export * from './keys.ts';
 export * from './partners.ts';
 export * from './request-log.ts';
 export * from './token-pools.ts';
