@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Answer, signedRequest, startTestApp, type TestApp } from '../test/app.ts';
-import { type Scope, signedBy } from './partners/index.ts';
+import { type Answer, type SignedOptions, signedRequest, startTestApp, type TestApp } from '../test/app.ts';
+import { type Scope, setPartnerStatus, signedBy } from './partners/index.ts';
 import { systemClock } from './platform/clock.ts';
 import { connect } from './platform/db.ts';
 import { endpoint, keyedEndpoint } from './platform/endpoint.ts';
@@ -138,6 +138,9 @@ describe('rate limits', () => {
     ['GET', '/v1/partner/fine', 'reads', fine],
     ['POST', '/v1/partner/big', 'reads', big],
     ['GET', '/open', 'anyone', fine],
+    ['POST', '/v1/partner/written', 'writes', fine],
+    ['GET', '/v1/partner/shown', 'widget', fine],
+    ['POST', '/v1/partner/shown', 'widget', fine],
     ['GET', '/livez', 'anyone', fine],
   ];
   const limited = (rateLimitPerMinute: number | undefined, trustedProxies: string[] = []) =>
@@ -157,6 +160,45 @@ describe('rate limits', () => {
     expect(resetInSeconds).toBeLessThan(62);
     expect(standing(await t.signed('GET', '/v1/partner/fine?x=1'))).toEqual(['1000', '998']);
     expect(standing(await t.signed('POST', '/v1/partner/big', '{'))).toEqual(['1000', '997']);
+  });
+
+  test('count and tell a refusal of who is known under their own limit, like every answer to them', async () => {
+    const app = await limited(undefined);
+    const partner = await app.newPartner({ poolTokens: 0 });
+    const key: SignedOptions = { partner, key: 'publishable' };
+    const refused = await app.signed('POST', '/v1/partner/written', undefined, key);
+    expect(refused).toMatchObject({ status: 403, body: { code: 'SECRET_KEY_REQUIRED' } });
+    expect(standing(refused)).toEqual(['1000', '999']);
+    await app.sql.begin((tx) => setPartnerStatus(tx, partner.partnerId, 'SUSPENDED'));
+    const suspended = () => app.signed('POST', '/v1/partner/written', undefined, { partner });
+    await expect.poll(async () => (await suspended()).body.code).toBe('PARTNER_SUSPENDED');
+    expect(standing(await suspended())).toEqual(['1000', expect.stringMatching(/^99[0-7]$/)]);
+    const page = { url: '/v1/partner/shown', headers: { 'x-partner-key': partner.keys.publicKey } };
+    expect(standing(await app.request(page))).toEqual(['60', '59']);
+    const changed = await app.request({ ...page, method: 'POST' });
+    expect([changed.body.code, ...standing(changed)]).toEqual(['PARTNER_SUSPENDED', '60', '58']);
+    await app.close();
+  });
+
+  test('count on the address what a key’s own lists refuse, cost its partner nothing and are told', async () => {
+    const app = await limited(4);
+    const partner = await app.newPartner({ poolTokens: 0 });
+    const { partnerId, keys } = partner;
+    await app.sql`
+      update api_keys set allowed_ips = '{192.0.2.1/32}', allowed_origins = '{https://shop.example}'
+      where partner_id = ${partnerId} and id = ${keys.id}`;
+    const stolen = () => app.signed('GET', '/v1/partner/fine', undefined, { partner });
+    const page = (origin: string) =>
+      app.request({ url: '/v1/partner/shown', headers: { 'x-partner-key': keys.publicKey, origin } });
+    for (const read of [stolen, () => page('https://elsewhere.example')]) {
+      const refused = await read();
+      expect(refused.body.code).toMatch(/^(?:IP|ORIGIN)_NOT_ALLOWED$/);
+      expect([refused.status, ...standing(refused)]).toEqual([403, '4', '4']);
+      await read();
+    }
+    expect([(await stolen()).status, (await page('https://elsewhere.example')).status]).toEqual([429, 429]);
+    expect(standing(await page('https://shop.example'))).toEqual(['4', '3']);
+    await app.close();
   });
 
   test.each([

@@ -1,5 +1,6 @@
 import { hashBody, verifyRequestSignature } from '@sirgiving/signature';
 import type { KeyCaller } from '../platform/caller.ts';
+import { CallerRefused, refusalOf } from '../platform/caller-refused.ts';
 import { problem } from '../platform/problem-json.ts';
 import type { WatchedCache } from '../platform/watched-cache.ts';
 import type { Access, AuthenticationDeps, RequestToAuthenticate } from './access.ts';
@@ -70,9 +71,8 @@ function judge(
     if (hints === undefined) throw WRONG_SIGNATURE.problem({});
     return refuse(hints, request, presented, credential, WRONG_SIGNATURE);
   }
-  judgeRights(credential, access, request.ip);
   const { tenant, apiKeyId, kind: credentialKind, requestsPerMinute } = credential;
-  return {
+  const caller: KeyCaller = {
     kind: 'apiKey',
     tenant,
     apiKeyId,
@@ -81,13 +81,24 @@ function judge(
     signature,
     timestamp: Number(timestamp),
   };
+  judgeAddress(credential, caller, request.ip);
+  try {
+    judgeRights(credential, access);
+  } catch (error) {
+    throw refusalOf(caller, error);
+  }
+  return caller;
+}
+
+/** Who has found a secret cannot use it from elsewhere. */
+function judgeAddress({ allowList }: Credential, caller: KeyCaller, ip: string): void {
+  if (allowList === undefined || isAllowed(allowList, ip)) return;
+  const detail = `This key’s list of allowed addresses does not hold ${ip}.`;
+  throw new CallerRefused(problem('IP_NOT_ALLOWED', detail), caller, 'address');
 }
 
 /** What a caller who has proved to have the secret may still lack. */
-function judgeRights(credential: Credential, access: Access, ip: string): void {
-  if (credential.allowList !== undefined && !isAllowed(credential.allowList, ip)) {
-    throw problem('IP_NOT_ALLOWED', `This key’s list of allowed addresses does not hold ${ip}.`);
-  }
+function judgeRights(credential: Credential, access: Access): void {
   if (signedBy(access.scope) === 'secret' && credential.kind !== 'secret') {
     throw problem('SECRET_KEY_REQUIRED', 'Sign this request with the secret key (sk_…) of the pair, on your server.');
   }

@@ -1,4 +1,5 @@
 import type { WidgetCaller } from '../platform/caller.ts';
+import { CallerRefused, refusalOf } from '../platform/caller-refused.ts';
 import type { Clock } from '../platform/clock.ts';
 import { problem } from '../platform/problem-json.ts';
 import type { WatchedCache } from '../platform/watched-cache.ts';
@@ -33,10 +34,16 @@ function judge(
     throw problem('INVALID_API_KEY', 'This takes the publishable key (pk_…). A secret key stays on your server.');
   }
   const { tenant, apiKeyId, requestsPerMinute, allowedOrigins } = credential;
+  const caller: WidgetCaller = { kind: 'widget', tenant, apiKeyId, requestsPerMinute };
   const { origin } = headers;
   if (origin !== undefined && allowedOrigins !== undefined && !allowedOrigins.has(origin)) {
-    throw problem('ORIGIN_NOT_ALLOWED', `This key’s list of allowed origins does not hold ${origin}.`);
+    const detail = `This key’s list of allowed origins does not hold ${origin}.`;
+    throw new CallerRefused(problem('ORIGIN_NOT_ALLOWED', detail), caller, 'address');
   }
-  judgePartner(credential.partner, tenant.environment, access);
-  return { kind: 'widget', tenant, apiKeyId, requestsPerMinute };
+  try {
+    judgePartner(credential.partner, tenant.environment, access);
+  } catch (error) {
+    throw refusalOf(caller, error);
+  }
+  return caller;
 }

@@ -1,6 +1,7 @@
 import type { Environment } from '@sirgiving/contract';
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify';
 import type { Caller } from './caller.ts';
+import { CallerRefused } from './caller-refused.ts';
 import type { Clock } from './clock.ts';
 import type { Call, Endpoint, Tenant } from './endpoint.ts';
 import {
@@ -93,9 +94,10 @@ export function answerRoute(deps: AnswerDependencies, route: RouteToAnswer): Rou
   const checks = compileRequestChecks(endpoint);
   const writes = route.method !== 'GET';
   const answer = async (request: FastifyRequest, reply: FastifyReply, from: Proven, told: Told) => {
-    const { unproven, caller } = from;
+    const { unproven, caller, refusal } = from;
     const counts = caller === undefined ? NO_LIMITS : deps.rateLimitsOf(caller, unproven.ip);
-    for (const count of counts) await countRequest(count, 1, reply);
+    for (const count of counts) await countRequest(count, refusal?.countsOn === 'address' ? 0 : 1, reply);
+    if (refusal !== undefined) throw refusal;
     const call = readCall(checks, request, reply, unproven, { caller, now: deps.clock.now() }, told);
     if (endpoint.cost !== undefined) {
       for (const count of counts) await countRest(count, endpoint.cost(call.body), reply);
@@ -112,13 +114,14 @@ export function answerRoute(deps: AnswerDependencies, route: RouteToAnswer): Rou
   };
   return async (request, reply) => {
     const unproven = readRequest(deps, request);
-    const caller = authenticate === undefined ? undefined : await prove(deps, unproven, authenticate);
+    const proven =
+      authenticate === undefined ? { unproven, caller: undefined } : await prove(deps, unproven, authenticate);
+    const { caller } = proven;
     const told: Told = { body: undefined, ignoredFields: NONE_IGNORED };
-    if (caller === undefined || deps.onAnswered === undefined)
-      return answer(request, reply, { unproven, caller }, told);
+    if (caller === undefined || deps.onAnswered === undefined) return answer(request, reply, proven, told);
     let error: unknown;
     try {
-      return await answer(request, reply, { unproven, caller }, told);
+      return await answer(request, reply, proven, told);
     } catch (thrown) {
       error = thrown;
       throw thrown;
@@ -134,6 +137,8 @@ export function answerRoute(deps: AnswerDependencies, route: RouteToAnswer): Rou
 interface Proven {
   unproven: UnprovenRequest;
   caller: Caller | undefined;
+  /** Why the caller may not do this; left out where nothing stands in the way. */
+  refusal?: CallerRefused;
 }
 
 /** What is found out about a request on its way, and is known when it fails. */
@@ -168,10 +173,14 @@ async function prove(
   deps: AnswerDependencies,
   request: UnprovenRequest,
   authenticate: (request: UnprovenRequest) => Caller | Promise<Caller>,
-): Promise<Caller> {
+): Promise<Proven> {
   try {
-    return await authenticate(request);
+    return { unproven: request, caller: await authenticate(request) };
   } catch (error) {
+    if (error instanceof CallerRefused) {
+      if (error.countsOn === 'address') await deps.countAddress(request.ip);
+      return { unproven: request, caller: error.caller, refusal: error };
+    }
     if (error instanceof Problem && error.status < 500) await deps.countAddress(request.ip);
     throw error;
   }
