@@ -173,6 +173,15 @@ describe('rate limits', () => {
     const suspended = () => app.signed('POST', '/v1/partner/written', undefined, { partner });
     await expect.poll(async () => (await suspended()).body.code).toBe('PARTNER_SUSPENDED');
     expect(standing(await suspended())).toEqual(['1000', expect.stringMatching(/^99[0-7]$/)]);
+    const viewer = await app.newMember('viewer', partner);
+    const byViewer = await app.by(viewer, 'POST', '/v1/partner/written');
+    expect([byViewer.body.code, byViewer.headers['x-ratelimit-limit']]).toEqual(['ROLE_REQUIRED', '1000']);
+    const stranger = await app.newPerson();
+    const byStranger = await app.by(stranger, 'GET', '/v1/partner/fine');
+    expect([byStranger.body.code, ...standing(byStranger)]).toEqual(['PARTNER_REQUIRED', '600', '599']);
+    const admin = await app.newPerson({ admin: true });
+    const byAdmin = await app.by(admin, 'GET', '/v1/partner/fine');
+    expect([byAdmin.body.code, ...standing(byAdmin)]).toEqual(['INVALID_ACCESS_TOKEN', undefined, undefined]);
     const page = { url: '/v1/partner/shown', headers: { 'x-partner-key': partner.keys.publicKey } };
     expect(standing(await app.request(page))).toEqual(['60', '59']);
     const changed = await app.request({ ...page, method: 'POST' });

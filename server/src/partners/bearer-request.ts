@@ -1,13 +1,15 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type Environment, environments } from '@sirgiving/contract';
 import type { AccountCaller, AdminCaller, MemberCaller, Role } from '../platform/caller.ts';
+import { refusalOf } from '../platform/caller-refused.ts';
 import type { ChangeWatch } from '../platform/change-watch.ts';
 import { rowId } from '../platform/ids.ts';
-import { type Problem, problem } from '../platform/problem-json.ts';
+import { Problem, problem } from '../platform/problem-json.ts';
 import { WatchedCache } from '../platform/watched-cache.ts';
 import type { Access, AuthenticationDeps, RequestToAuthenticate } from './access.ts';
 import { judgePartner } from './judge-partner.ts';
 import { findMemberships, type Membership } from './memberships.ts';
+import type { PartnerStanding } from './partner.ts';
 import { includesRole, lowestRole, signedBy } from './scopes.ts';
 
 type BearerCaller = MemberCaller | AccountCaller | AdminCaller;
@@ -21,15 +23,30 @@ const CHALLENGE = { headers: { 'WWW-Authenticate': 'Bearer' } };
  */
 export function createBearerRequests(deps: AuthenticationDeps, changes: ChangeWatch) {
   const cache = new WatchedCache<readonly Membership[]>(changes, (accountIds) => findMemberships(deps.sql, accountIds));
-  return async (request: RequestToAuthenticate, access: Access): Promise<BearerCaller> => {
-    const token = await deps.verifyAccessToken(readToken(request, access));
+  const judge = async (token: AccountCaller, request: RequestToAuthenticate, access: Access): Promise<BearerCaller> => {
     const environment = readEnvironment(request.headers) ?? deps.environment;
     judgeEnvironment(environment, token, deps.laptop);
     if (access.scope === 'account') return accountCaller(token, access);
     if (access.scope === 'admins') return adminCaller(token, environment);
     judgePartnerAudience(token);
     const memberships = (await cache.find(token.accountId)) ?? [];
-    return memberCaller(token, chooseMembership(memberships, request.headers), environment, access);
+    const membership = chooseMembership(memberships, request.headers);
+    const caller = memberCaller(token, membership, environment);
+    try {
+      judgeRights(caller, membership.partner, access);
+    } catch (error) {
+      throw refusalOf(caller, error);
+    }
+    return caller;
+  };
+  return async (request: RequestToAuthenticate, access: Access): Promise<BearerCaller> => {
+    const token = await deps.verifyAccessToken(readToken(request, access));
+    try {
+      return await judge(token, request, access);
+    } catch (error) {
+      // A token for others proves nobody here.
+      throw error instanceof Problem && error.code === 'INVALID_ACCESS_TOKEN' ? error : refusalOf(token, error);
+    }
   };
 }
 
@@ -141,15 +158,18 @@ export function judgeRole(role: Role, needed: Role): void {
 
 function memberCaller(
   { accountId, sessionId }: AccountCaller,
-  { partnerId, role, partner, requestsPerMinute }: Membership,
+  { partnerId, role, requestsPerMinute }: Membership,
   environment: Environment,
-  access: Access,
 ): MemberCaller {
-  judgeRole(role, lowestRole(access.scope) ?? 'owner');
-  if (access.scope === 'submits' && environment === 'production') {
-    throw problem('SECRET_KEY_REQUIRED', 'In production rewards are issued by your server: sign with the secret key.');
-  }
-  judgePartner(partner, environment, access);
   const tenant = { partnerId, environment };
   return { kind: 'member', tenant, accountId, sessionId, role, requestsPerMinute: requestsPerMinute[environment] };
+}
+
+/** What a member may still lack. */
+function judgeRights({ role, tenant }: MemberCaller, partner: PartnerStanding, access: Access): void {
+  judgeRole(role, lowestRole(access.scope) ?? 'owner');
+  if (access.scope === 'submits' && tenant.environment === 'production') {
+    throw problem('SECRET_KEY_REQUIRED', 'In production rewards are issued by your server: sign with the secret key.');
+  }
+  judgePartner(partner, tenant.environment, access);
 }
