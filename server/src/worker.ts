@@ -56,8 +56,8 @@ const LEASE_MILLISECONDS = 60_000;
 const STOP_GRACE_MILLISECONDS = 7_000;
 
 /**
- * The background work of one environment: every job and its interval. Each job finds its work in the tables, so that a nudge may be
- * lost and a process may die; nudges only make it prompt (docs/decisions/0011-waking-the-worker.md).
+ * The background work of one environment, and of what is of none: every job and its interval. Each job finds its work in the tables, so
+ * that a nudge may be lost and a process may die; nudges only make it prompt (docs/decisions/0011-waking-the-worker.md).
  */
 export function startWorker(deps: WorkerDependencies): Worker {
   const { sql, clock, log, wakeUp } = deps;
@@ -74,7 +74,7 @@ export function startWorker(deps: WorkerDependencies): Worker {
     everyMilliseconds: SECOND_MILLISECONDS,
     run: async () => deliverer.wake(await fanOut(deps)),
   };
-  const others: readonly Job[] = [
+  const ofThisEnvironment: readonly Job[] = [
     { name: 'deliver webhooks', everyMilliseconds: SECOND_MILLISECONDS, run: () => deliverer.sweep() },
     // Not woken by nudges: those come with every action, and a mail may take a second.
     {
@@ -108,13 +108,15 @@ export function startWorker(deps: WorkerDependencies): Worker {
       everyMilliseconds: HOUR_MILLISECONDS,
       run: async () => void (await purgeRequests(sql, clock, deps.environment)),
     },
+  ];
+  const ofNoEnvironment: readonly Job[] = [
     { name: 'purge invitations', everyMilliseconds: HOUR_MILLISECONDS, run: () => purgeInvitations(sql, clock) },
     { name: 'purge accounts', everyMilliseconds: HOUR_MILLISECONDS, run: () => purgeAccounts(sql, clock) },
   ];
 
   const promptly = repeatJob(fanOutEvents, log);
   const stopWaking = wakeUp.onWake(promptly.wake);
-  const running = [promptly, ...others.map((job) => repeatJob(job, log))];
+  const running = [promptly, ...[...ofThisEnvironment, ...ofNoEnvironment].map((job) => repeatJob(job, log))];
   return {
     stop: async () => {
       stopWaking();
