@@ -9,6 +9,7 @@ import {
   KeyUsage,
   type Scope,
   signedBy,
+  takesFirstPassword,
 } from './partners/index.ts';
 import { answerRoute } from './platform/answer-request.ts';
 import type { ChangeWatch } from './platform/change-watch.ts';
@@ -104,6 +105,7 @@ function provingFor(authenticate: Authenticate, method: string, path: string, sc
     mutates: method !== 'GET',
     unapprovedMayCall: UNAPPROVED_MAY_CALL.has(path) || BEFORE_APPROVAL.has(scope),
     audience: path.startsWith('/v1/admin/') ? 'admin' : 'partner',
+    takesFirstPassword: takesFirstPassword(path),
     ...(feature === undefined ? {} : { feature }),
   };
   return (request: Parameters<Authenticate>[0]) => authenticate(request, access);

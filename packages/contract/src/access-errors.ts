@@ -84,6 +84,11 @@ export const accessErrors = {
     'The account is for the sandbox only',
     'It was made for trying things out and never sees production data. Register an account of your own.',
   ),
+  PASSWORD_CHANGE_REQUIRED: entry(
+    403,
+    'The first password has to be changed',
+    'Somebody else has made it. `POST auth/change-password`, then log in with the new one; until then nothing else is answered.',
+  ),
   INVITATION_NOT_YOURS: entry(
     403,
     'The invitation is for another e-mail address',

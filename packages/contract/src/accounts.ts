@@ -55,6 +55,9 @@ export const Account = Type.Object({
   emailVerified: Type.Boolean(),
   ...name,
   totpEnabled: Type.Boolean(),
+  mustChangePassword: Type.Boolean({
+    description: 'The password is a first one that somebody else has made: it only opens `POST auth/change-password`.',
+  }),
   createdAt: Timestamp,
 });
 export type Account = Static<typeof Account>;

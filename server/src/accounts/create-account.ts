@@ -9,6 +9,8 @@ export interface NewAccount {
   firstName?: string | null;
   lastName?: string | null;
   isAdmin?: boolean;
+  /** Somebody else has made the password, and the person has to choose another. */
+  mustChangePassword?: boolean;
   /** Made by a seed: never for production data (contract §1). */
   sandboxOnly?: boolean;
   createdAt: Date;
@@ -19,14 +21,16 @@ export interface NewAccount {
  * account already.
  */
 export async function createAccount(tx: Tx, ids: Ids, wanted: NewAccount): Promise<string | undefined> {
-  const { email, passwordHash, firstName = null, lastName = null, isAdmin = false, sandboxOnly = false } = wanted;
+  const { email, passwordHash, firstName = null, lastName = null } = wanted;
+  const { isAdmin = false, mustChangePassword = false, sandboxOnly = false } = wanted;
   const id = ids.uuid();
   const { count } = await tx`
     insert into accounts
-      (id, email, email_key, email_verified_at, password_hash, first_name, last_name, is_admin, sandbox_only, created_at)
+      (id, email, email_key, email_verified_at, password_hash, first_name, last_name, is_admin, must_change_password,
+       sandbox_only, created_at)
     values
       (${id}, ${email}, ${emailKeyOf(email)}, ${wanted.createdAt}, ${passwordHash}, ${firstName}, ${lastName}, ${isAdmin},
-       ${sandboxOnly}, ${wanted.createdAt})
+       ${mustChangePassword}, ${sandboxOnly}, ${wanted.createdAt})
     on conflict (email_key) do nothing`;
   return count === 1 ? id : undefined;
 }

@@ -11,6 +11,7 @@ export interface SessionState {
   /** Unix milliseconds. */
   expiresAt: number;
   sandboxOnly: boolean;
+  mustChangePassword: boolean;
 }
 
 /** What is known about the subject of an outside issuer. */
@@ -20,6 +21,7 @@ export interface IdentityState {
   /** Unix milliseconds: tokens issued before do not count. */
   notBefore: number;
   sandboxOnly: boolean;
+  mustChangePassword: boolean;
 }
 
 type SnapshotRow<Row> = { change: number } & ({ key: null } | ({ key: string } & Row));
@@ -30,6 +32,7 @@ interface SessionSnapshot {
   isLive: boolean;
   expiresAt: Date;
   sandboxOnly: boolean;
+  mustChangePassword: boolean;
 }
 
 /** Looks up sessions by row id, in one snapshot with the counter of credential changes. */
@@ -40,16 +43,17 @@ export async function findSessions(sql: Queryable, sessionIds: readonly string[]
     left join (
       select s.id::text as key, s.account_id as "accountId", s.audience, s.expires_at as "expiresAt",
         s.ended_at is null and a.disabled_at is null and (s.audience <> 'admin' or a.is_admin) as "isLive",
-        a.sandbox_only as "sandboxOnly"
+        a.sandbox_only as "sandboxOnly", a.must_change_password as "mustChangePassword"
       from account_sessions s
       join accounts a on a.id = s.account_id
       where s.id = any (${[...sessionIds]}::uuid[])
     ) f on true`;
-  return found(rows, ({ expiresAt, accountId, audience, isLive, sandboxOnly }) => ({
+  return found(rows, ({ expiresAt, accountId, audience, isLive, sandboxOnly, mustChangePassword }) => ({
     accountId,
     audience,
     isLive,
     sandboxOnly,
+    mustChangePassword,
     expiresAt: expiresAt.getTime(),
   }));
 }
@@ -59,6 +63,7 @@ interface IdentitySnapshot {
   isLive: boolean;
   notBefore: Date | null;
   sandboxOnly: boolean;
+  mustChangePassword: boolean;
 }
 
 /** Looks up subjects of one outside issuer, in one snapshot with the counter of credential changes. */
@@ -72,15 +77,16 @@ export async function findIdentities(
     from credential_changes c
     left join (
       select i.subject as key, i.account_id as "accountId", i.not_before as "notBefore",
-        a.disabled_at is null as "isLive", a.sandbox_only as "sandboxOnly"
+        a.disabled_at is null as "isLive", a.sandbox_only as "sandboxOnly", a.must_change_password as "mustChangePassword"
       from account_identities i
       join accounts a on a.id = i.account_id
       where i.issuer = ${issuer} and i.subject = any (${[...subjects]}::text[])
     ) f on true`;
-  return found(rows, ({ accountId, isLive, notBefore, sandboxOnly }) => ({
+  return found(rows, ({ accountId, isLive, notBefore, sandboxOnly, mustChangePassword }) => ({
     accountId,
     isLive,
     sandboxOnly,
+    mustChangePassword,
     notBefore: notBefore?.getTime() ?? Number.NEGATIVE_INFINITY,
   }));
 }

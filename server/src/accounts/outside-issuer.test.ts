@@ -190,6 +190,14 @@ describe('an account of the outside issuer', () => {
     expect((await me(token)).body.account).toEqual(linked.body.account);
   });
 
+  test('is no way round the change of a first password', async () => {
+    const person = await app.newPerson();
+    await app.sql`update accounts set must_change_password = true where email = ${person.email}`;
+    const token = await outsideToken();
+    expect((await app.logIn(person, { identityToken: token })).status).toBe(200);
+    expect(await app.access.verifyAccessToken(token)).toMatchObject({ mustChangePassword: true });
+  });
+
   test('that belongs to a partner, or to another person, is not given up', async () => {
     const [person, other] = [await app.newPerson(), await app.newPerson()];
     const [used, linked] = [await outsideToken(), await outsideToken()];

@@ -30,9 +30,17 @@ export async function isPassword(password: string, passwordHash: string | undefi
   return fits && passwordHash !== undefined;
 }
 
-/** Throws 400 INVALID_REQUEST for a password that would be guessed first; the schema has judged its length. */
-export function assertGoodPassword(password: string, email: string, path: '/password' | '/newPassword'): void {
-  const message = weakness(password, email);
+/**
+ * Throws 400 INVALID_REQUEST for a password that would be guessed first, or that is the present one; the schema has judged its length.
+ */
+export function assertGoodPassword(
+  password: string,
+  email: string,
+  path: '/password' | '/newPassword',
+  present?: string,
+): void {
+  const isPresent = present !== undefined && normalised(password) === normalised(present);
+  const message = isPresent ? 'must be another one than the present' : weakness(password, email);
   if (message === undefined) return;
   throw problem('INVALID_REQUEST', `The password ${message}.`, { errors: [{ path, message }] });
 }

@@ -13,6 +13,7 @@ export interface AccountRow {
   firstName: string | null;
   lastName: string | null;
   isAdmin: boolean;
+  mustChangePassword: boolean;
   sandboxOnly: boolean;
   disabledAt: Date | null;
   totpSeedEncrypted: Buffer | null;
@@ -41,7 +42,7 @@ export async function findAccount(sql: Queryable, accountId: string): Promise<Ac
 function accountColumns(sql: Queryable) {
   return sql`
     id, email, email_verified_at as "emailVerifiedAt", password_hash as "passwordHash", first_name as "firstName",
-    last_name as "lastName", is_admin as "isAdmin", sandbox_only as "sandboxOnly", disabled_at as "disabledAt",
+    last_name as "lastName", is_admin as "isAdmin", must_change_password as "mustChangePassword", sandbox_only as "sandboxOnly", disabled_at as "disabledAt",
     totp_seed_encrypted as "totpSeedEncrypted", totp_confirmed_at as "totpConfirmedAt", created_at as "createdAt"`;
 }
 
@@ -54,6 +55,7 @@ export function presentAccount(row: AccountRow): Account {
     ...(row.firstName === null ? {} : { firstName: row.firstName }),
     ...(row.lastName === null ? {} : { lastName: row.lastName }),
     totpEnabled: row.totpConfirmedAt !== null,
+    mustChangePassword: row.mustChangePassword,
     createdAt: row.createdAt.toISOString(),
   };
 }

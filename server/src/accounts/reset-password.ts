@@ -68,7 +68,8 @@ export async function resetPassword(
     const { accountId } = used;
     await tx`
       update accounts
-      set password_hash = ${passwordHash}, email_verified_at = coalesce(email_verified_at, ${now})
+      set password_hash = ${passwordHash}, must_change_password = false,
+        email_verified_at = coalesce(email_verified_at, ${now})
       where id = ${accountId}`;
     await tx`delete from password_resets where account_id = ${accountId}`;
     await forgetAttempts(tx, keys('accountFromNetwork', emailKeyOf(email), networkOf(ip)), now);

@@ -51,7 +51,8 @@ export function createAccountAccess(deps: AccountAccessDependencies): AccountAcc
     const state = await sessions.find(claims.sessionId);
     if (state === undefined || !state.isLive || clock.now().getTime() >= state.expiresAt) throw invalidToken();
     if (state.accountId !== claims.accountId || state.audience !== claims.audience) throw invalidToken();
-    return { kind: 'account', ...claims, sandboxOnly: state.sandboxOnly };
+    const { sandboxOnly, mustChangePassword } = state;
+    return { kind: 'account', ...claims, sandboxOnly, mustChangePassword };
   };
   const verifyAccessToken = async (jwt: string): Promise<AccountCaller> => {
     const issuer = claimedIssuer(jwt);
@@ -88,7 +89,7 @@ function createOutsideIdentities(
         state = await identities.find(claims.subject);
       }
       if (state === undefined || !state.isLive || claims.issuedAt < state.notBefore) throw invalidToken();
-      const { accountId, sandboxOnly } = state;
+      const { accountId, sandboxOnly, mustChangePassword } = state;
       return {
         kind: 'account',
         accountId,
@@ -97,6 +98,7 @@ function createOutsideIdentities(
         amr: [],
         otpAt: undefined,
         sandboxOnly,
+        mustChangePassword,
       };
     },
   };

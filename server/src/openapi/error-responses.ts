@@ -1,5 +1,5 @@
 import { type ErrorCode, errorCatalog } from '@sirgiving/contract';
-import { featureOf, lowestRole, type Scope, signedBy } from '../partners/index.ts';
+import { featureOf, lowestRole, type Scope, signedBy, takesFirstPassword } from '../partners/index.ts';
 import type { Endpoint } from '../platform/endpoint.ts';
 import type { NamedExample, Reference, Response } from './document.ts';
 
@@ -17,6 +17,7 @@ export function codesOf(method: string, path: string, scope: Scope, endpoint: En
   };
   add('RATE_LIMITED', 'INTERNAL_ERROR', 'UNAVAILABLE');
   if (featureOf(path) !== undefined) add('FEATURE_NOT_ENABLED');
+  if (scope !== 'anyone' && scope !== 'widget' && !takesFirstPassword(path)) add('PASSWORD_CHANGE_REQUIRED');
   if (endpoint.params !== undefined) add('NOT_FOUND');
   // Unknown parameters of a query are refused everywhere, and a body that nobody asked for is judged all the same.
   add('INVALID_REQUEST');

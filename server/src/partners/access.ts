@@ -31,6 +31,8 @@ export interface Access {
   unapprovedMayCall?: boolean;
   /** What SIR Giving must have enabled for the partner. */
   feature?: PartnerFeature;
+  /** Whether it is for who still has a first password too. */
+  takesFirstPassword?: boolean;
   /** Whose log-ins routes of the scope `account` take; partners' when left out. */
   audience?: AccountCaller['audience'];
 }

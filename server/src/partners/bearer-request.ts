@@ -24,6 +24,7 @@ const CHALLENGE = { headers: { 'WWW-Authenticate': 'Bearer' } };
 export function createBearerRequests(deps: AuthenticationDeps, changes: ChangeWatch) {
   const cache = new WatchedCache<readonly Membership[]>(changes, (accountIds) => findMemberships(deps.sql, accountIds));
   const judge = async (token: AccountCaller, request: RequestToAuthenticate, access: Access): Promise<BearerCaller> => {
+    judgeFirstPassword(token, access);
     const environment = readEnvironment(request.headers) ?? deps.environment;
     judgeEnvironment(environment, token, deps.laptop);
     if (access.scope === 'account') return accountCaller(token, access);
@@ -64,6 +65,14 @@ function readToken({ headers }: RequestToAuthenticate, { scope }: Access): strin
     throw problem('INVALID_ACCESS_TOKEN', 'Authorization must be Bearer and an access token.', CHALLENGE);
   }
   return token;
+}
+
+/** Throws 403 PASSWORD_CHANGE_REQUIRED. */
+function judgeFirstPassword({ mustChangePassword }: AccountCaller, { takesFirstPassword = false }: Access): void {
+  if (!mustChangePassword || takesFirstPassword) return;
+  const detail =
+    'Somebody else has made your password: choose your own with POST auth/change-password, then log in with it.';
+  throw problem('PASSWORD_CHANGE_REQUIRED', detail);
 }
 
 /** The environment that a request of a person chooses. Throws 400 INVALID_REQUEST for a name of none. */

@@ -13,7 +13,15 @@ export { type Partner, type PartnerStatus, type RateTerms, rateLimitsOf, rateTer
 export { findKey, findPartner } from './queries.ts';
 export { revokeKey } from './revoke-key.ts';
 export { partnerEndpoints } from './routes.ts';
-export { type CallerKind, callersOf, featureOf, lowestRole, type Scope, signedBy } from './scopes.ts';
+export {
+  type CallerKind,
+  callersOf,
+  featureOf,
+  lowestRole,
+  type Scope,
+  signedBy,
+  takesFirstPassword,
+} from './scopes.ts';
 export { type DemoCredentials, seedDemo } from './seed-demo.ts';
 export { setPartnerStatus } from './set-partner-status.ts';
 export { setPartnerFeatures, setPartnerRateLimits, setPartnerTier } from './set-partner-terms.ts';

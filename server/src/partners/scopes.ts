@@ -72,6 +72,11 @@ export function includesRole(role: Role, needed: Role): boolean {
   return roles.indexOf(role) >= roles.indexOf(needed);
 }
 
+/** Whether a route is there for who has to change the first password; logging out proves itself. */
+export function takesFirstPassword(path: string): boolean {
+  return /^\/v1\/(?:partner|admin)\/auth\/change-password$/.test(path);
+}
+
 /** What SIR Giving must have enabled for the partner that calls a route. */
 export function featureOf(path: string): PartnerFeature | undefined {
   return /^\/v1\/partner\/actions\/(?:submit|batch|preview)$/.test(path) ? 'ACTIONS' : undefined;

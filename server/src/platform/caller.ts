@@ -59,6 +59,8 @@ export interface AccountCaller extends Person {
   otpAt: Date | undefined;
   /** A seeded account: never for production data (contract §1). */
   sandboxOnly: boolean;
+  /** Somebody else has made the password: nothing but its change is for this person yet. */
+  mustChangePassword: boolean;
 }
 
 /** Somebody of SIR Giving. */

@@ -83,6 +83,10 @@ export const DIRECTED_TESTS: Partial<Record<ErrorCode, DirectedTest>> = {
     file: 'server/src/partners/set-partner-terms.test.ts',
     title: 'what is not enabled is refused within a second, and what is enabled again works',
   },
+  PASSWORD_CHANGE_REQUIRED: {
+    file: 'server/src/accounts/first-password.test.ts',
+    title: 'a first password opens nothing but its own change and the log-out: %s',
+  },
   INVITATION_NOT_YOURS: {
     file: 'server/src/partners/team/routes.test.ts',
     title: 'lets in nobody else who has the link, and nobody twice',
