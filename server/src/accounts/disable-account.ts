@@ -12,8 +12,14 @@ export async function enableAccount(tx: Tx, accountId: string): Promise<void> {
   await tx`update accounts set disabled_at = null where id = ${accountId}`;
 }
 
-/** Makes a person one of SIR Giving's admins, or takes that away, which ends their sessions within a second. */
-export async function setAdmin(tx: Tx, accountId: string, isAdmin: boolean, now: Date): Promise<void> {
-  await tx`update accounts set is_admin = ${isAdmin} where id = ${accountId}`;
+/**
+ * Makes a person one of SIR Giving's admins, or takes that away, which ends their sessions within a second. Answers false where it is
+ * so already.
+ */
+export async function setAdmin(tx: Tx, accountId: string, isAdmin: boolean, now: Date): Promise<boolean> {
+  const { count } = await tx`
+    update accounts set is_admin = ${isAdmin} where id = ${accountId} and is_admin <> ${isAdmin}`;
+  if (count === 0) return false;
   await endSessionsOf(tx, accountId, 'ROLE', now);
+  return true;
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { PassThrough } from 'node:stream';
 import { verify } from '@node-rs/argon2';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { personMaker } from '../../test/people.ts';
 import { createTestDatabase, type TestDatabase } from '../../test/test-database.ts';
 import { hmacSecretPlace } from '../partners/hmac-secret-place.ts';
 import { createKey, createPartner } from '../partners/index.ts';
@@ -47,9 +48,9 @@ async function newPartner(environment: 'sandbox' | 'production') {
 
 test('create-admin shows a password once, of which only the argon2id hash is kept, and writes an audit entry', async () => {
   const admin = await json(['create-admin', '--email', 'ops@example.org']);
-  const [account] = await database.sql<{ hash: string; isAdmin: boolean }[]>`
-    select password_hash as hash, is_admin as "isAdmin" from accounts where email_key = 'ops@example.org'`;
-  expect(account?.isAdmin).toBe(true);
+  const [account] = await database.sql<{ hash: string; isAdmin: boolean; mustChange: boolean }[]>`
+    select password_hash as hash, is_admin as "isAdmin", must_change_password as "mustChange" from accounts where email_key = 'ops@example.org'`;
+  expect(account).toMatchObject({ isAdmin: true, mustChange: true });
   expect(account?.hash).toMatch(/^\$argon2id\$/);
   expect(await verify(account?.hash ?? '', String(admin.password))).toBe(true);
   expect(await database.sql`select action, target from audit_log`).toMatchObject([
@@ -58,6 +59,44 @@ test('create-admin shows a password once, of which only the argon2id hash is kep
   const again = await sirServer(['create-admin', '--email', 'OPS@example.org']);
   expect(again).toMatchObject({ code: 1, output: '', notes: expect.stringContaining('has an account already') });
   expect(await sirServer(['create-admin'])).toMatchObject({ code: 2 });
+});
+
+test('create-admin gives the administration to somebody who has an account only when it is told to, and ends their sessions', async () => {
+  const { sql } = database;
+  const person = personMaker({ sql, secretBox: createSecretBox(masterKey), clock: systemClock });
+  const { accountId, sessionId } = await person({ email: 'jane@example.org' });
+  const account = async () => {
+    const [row] = await sql`
+      select is_admin, must_change_password, password_hash,
+        (select end_reason from account_sessions where id = ${sessionId}) as ended
+      from accounts where id = ${accountId}`;
+    return row;
+  };
+  const before = { is_admin: false, must_change_password: false, password_hash: 'none', ended: null };
+  const command = ['create-admin', '--email', 'Jane@example.org'];
+  const refused = await sirServer(command);
+  expect(refused).toMatchObject({ code: 1, output: '', notes: expect.stringContaining('add --promote') });
+  expect(await account()).toEqual(before);
+
+  const promote = [...command, '--promote', '--as', 'ops@example.org', '--reason', 'on call'];
+  const target = publicId('acc', accountId);
+  expect(await json(promote)).toEqual({ id: target, email: 'Jane@example.org', alreadyAdmin: false });
+  expect(await account()).toEqual({ ...before, is_admin: true, ended: 'ROLE' });
+  expect(await json(promote)).toMatchObject({ alreadyAdmin: true });
+  const rows = await sql`
+    select action, reason, before_change as before, after_change as after, a.email_key as who
+    from audit_log join accounts a on a.id = actor_account_id where target = ${target}`;
+  const change = { before: { admin: false }, after: { admin: true } };
+  expect(rows).toEqual([{ action: 'admin.create', reason: 'on call', ...change, who: 'ops@example.org' }]);
+
+  await person({ email: 'seeded@example.org', sandboxOnly: true });
+  await sql`update accounts set disabled_at = now() where id = ${(await person({ email: 'shut@example.org' })).accountId}`;
+  for (const name of ['seeded', 'shut', 'nobody']) {
+    const answer = await sirServer(['create-admin', '--email', `${name}@example.org`, '--promote']);
+    expect(answer, name).toMatchObject({ code: 1, output: '' });
+  }
+  const admins = await sql`select email_key from accounts where is_admin order by 1`;
+  expect(admins).toEqual([{ email_key: 'jane@example.org' }, { email_key: 'ops@example.org' }]);
 });
 
 test('in production fund-pool files a request in the name of an admin and allocates nothing', async () => {

@@ -9,9 +9,9 @@ export const environmentOption = (
   description = 'sandbox or production (default: SIR_ENVIRONMENT, else sandbox)',
 ): Option => new Option('--environment <name>', description).choices([...environments]);
 
-/** `--as`: in whose name production data is changed. */
-export const asOption = (): Option =>
-  new Option('--as <email>', 'the admin who gives the command: needed for production data');
+/** `--as`: in whose name something is changed. */
+export const asOption = (description = 'the admin who gives the command: needed for production data'): Option =>
+  new Option('--as <email>', description);
 
 /** `--reason`: what the audit log keeps. */
 export const reasonOption = (): Option => new Option('--reason <text>', 'why: it stands in the audit log');
