@@ -95,6 +95,22 @@ test('a partner without webhooks: the cursor follows, and a webhook registered l
   expect(await deliveriesOf(partnerId, webhook.endpointId)).toEqual([{ event_id: id, sequence: 1, position: 1_701 }]);
 });
 
+test('many partners without webhooks are passed at once, by several workers, and one with a webhook is not', async () => {
+  const { sql } = database;
+  const partners = await Promise.all(Array.from({ length: 20 }, () => seedPartner(sql)));
+  const [heard = ''] = partners;
+  const webhook = await registerWebhook(sql, heard, URL);
+  const workers = [1, 2, 3].map(() => webhookMachinery(sql));
+  for (let round = 0; round < 3; round++) {
+    await Promise.all(partners.map((partnerId) => emitEvents(sql, partnerId, 5)));
+    await Promise.all(workers.map((worker) => worker.fanOut()));
+  }
+  await workers[0]?.fanOut();
+  const cursors = await Promise.all(partners.map(cursorOf));
+  expect(cursors).toEqual(partners.map(() => 15));
+  expect((await deliveriesOf(heard, webhook.endpointId)).map((row) => row.sequence)).toHaveLength(15);
+});
+
 test('a missing position stops the partner there with an alarm, and hurts no other', async () => {
   const { sql } = database;
   const [broken, healthy] = [await seedPartner(sql), await seedPartner(sql)];
