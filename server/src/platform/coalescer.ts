@@ -48,6 +48,11 @@ interface Queue<Item, Result> {
 }
 
 const SWEEP_MILLISECONDS = 250;
+/**
+ * While a shared batch runs, the next one begins when it would be full or when its oldest item has waited this long. Two half batches at once
+ * cost more than one whole: with 64 connections over 200 partners 1.4 times as much.
+ */
+const SECOND_LANE_AFTER_MILLISECONDS = 25;
 type Answer = () => void;
 
 /**
@@ -63,6 +68,12 @@ function tell(answers: Answer[]): void {
 }
 
 const ANSWERS_PER_TURN = 8;
+
+/** When the first of those that wait came; infinity where none does. */
+function oldestOf(queues: readonly { waiting: readonly { enqueuedAt: number }[] }[]): number {
+  return Math.min(...queues.map(({ waiting }) => waiting[0]?.enqueuedAt ?? Number.POSITIVE_INFINITY));
+}
+
 const HELD_RETRY_MILLISECONDS = 5;
 const MAX_SKIPS = 3;
 const MAX_HELD_MILLISECONDS = 50;
@@ -172,7 +183,7 @@ export class Coalescer<Item, Result> {
         if (ready.length === this.options.maxKeysPerBatch) break;
         if (this.isReady(queue, now) && !this.runsAlone(queue, now)) ready.push(queue);
       }
-      if (ready.length === 0) return;
+      if (ready.length === 0 || !this.isWorthALane(ready, now)) return;
       let room = this.options.maxItemsPerBatch;
       const fairShare = Math.max(1, Math.floor(room / ready.length));
       const parts = ready.map((queue) => {
@@ -190,6 +201,13 @@ export class Coalescer<Item, Result> {
       }
       this.start('shared', parts);
     }
+  }
+
+  private isWorthALane(ready: readonly Queue<Item, Result>[], now: number): boolean {
+    const { sharedLanes, maxKeysPerBatch, maxItemsPerBatch } = this.options;
+    if (this.freeLanes.shared.length === sharedLanes || ready.length === maxKeysPerBatch) return true;
+    const items = ready.reduce((count, queue) => count + queue.waiting.length, 0);
+    return items >= maxItemsPerBatch || now - oldestOf(ready) >= SECOND_LANE_AFTER_MILLISECONDS;
   }
 
   private start(mode: BatchMode, parts: { queue: Queue<Item, Result>; taken: Waiting<Item, Result>[] }[]): void {
@@ -261,10 +279,13 @@ export class Coalescer<Item, Result> {
     clearTimeout(this.retryTimer);
     this.retryTimer = undefined;
     let soonest = Number.POSITIVE_INFINITY;
+    const ready: Queue<Item, Result>[] = [];
     for (const queue of this.queues.values()) {
-      if (!queue.running && queue.waiting.length > 0 && queue.notBefore > now)
-        soonest = Math.min(soonest, queue.notBefore);
+      if (queue.running || queue.waiting.length === 0) continue;
+      if (queue.notBefore > now) soonest = Math.min(soonest, queue.notBefore);
+      else if (!this.runsAlone(queue, now)) ready.push(queue);
     }
+    if (this.freeLanes.shared.length > 0) soonest = Math.min(soonest, oldestOf(ready) + SECOND_LANE_AFTER_MILLISECONDS);
     if (soonest !== Number.POSITIVE_INFINITY)
       this.retryTimer = setTimeout(() => this.pump(), Math.max(1, soonest - now));
   }
