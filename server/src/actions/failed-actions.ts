@@ -6,7 +6,8 @@ import type { Submission } from './submission.ts';
 interface FailedAction {
   id: string;
   idempotencyKey: string;
-  fingerprint: Buffer;
+  /** Hex. */
+  fingerprint: string;
   actionType: string;
   amount: string | null;
   currency: string | null;
@@ -34,7 +35,7 @@ export async function readFailedActions(
   { afterActionId, notBefore, limit }: { afterActionId: string | null; notBefore: Date; limit: number },
 ): Promise<FailedActions> {
   const rows = await sql<FailedAction[]>`
-    select a.id, a.idempotency_key as "idempotencyKey", a.fingerprint, a.action_type as "actionType",
+    select a.id, a.idempotency_key as "idempotencyKey", encode(a.fingerprint, 'hex') as fingerprint, a.action_type as "actionType",
       trim_scale(a.amount)::text as amount, a.currency, trim_scale(a.quantity)::text as quantity, a.unit,
       a.occurred_at as "occurredAt", a.campaign_id as "campaignId", a.metadata,
       (

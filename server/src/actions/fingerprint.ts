@@ -9,20 +9,30 @@ export type Leaf = readonly [path: string, text: string];
 
 const LEAF_HASH_CHARACTERS = 16;
 
+/** Most objects here are written in order, and sorting costs more than looking. */
+function sortedKeys(object: object): string[] {
+  const keys = Object.keys(object);
+  return keys.every((key, at) => at === 0 || (keys[at - 1] as string) < key) ? keys : keys.sort();
+}
+
+/** JSON Pointer (RFC 6901) of a member. */
+function memberPath(path: string, key: string): string {
+  return `${path}/${/[~/]/.test(key) ? key.replaceAll('~', '~0').replaceAll('/', '~1') : key}`;
+}
+
 function collectLeaves(value: unknown, path: string, leaves: Leaf[]): void {
   if (value === undefined) return;
-  if (Array.isArray(value) && value.length > 0) {
-    value.forEach((item, index) => {
-      collectLeaves(item, `${path}/${index}`, leaves);
-    });
-  } else if (typeof value === 'object' && value !== null && Object.keys(value).length > 0) {
-    const object = value as Record<string, unknown>;
-    for (const key of Object.keys(object).sort()) {
-      collectLeaves(object[key], `${path}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`, leaves);
+  if (typeof value === 'object' && value !== null) {
+    const before = leaves.length;
+    if (Array.isArray(value))
+      for (const [index, item] of value.entries()) collectLeaves(item, `${path}/${index}`, leaves);
+    else {
+      const object = value as Record<string, unknown>;
+      for (const key of sortedKeys(object)) collectLeaves(object[key], memberPath(path, key), leaves);
     }
-  } else {
-    leaves.push([path, typeof value === 'number' ? decimalText(String(value)) : JSON.stringify(value)]);
+    if (leaves.length > before) return;
   }
+  leaves.push([path, typeof value === 'number' ? decimalText(String(value)) : JSON.stringify(value)]);
 }
 
 /**
@@ -54,11 +64,15 @@ export function canonicalLeaves(body: SubmitAction): Leaf[] {
   return leaves;
 }
 
-/** SHA-256 over the version and all leaves. JSON text holds no line feed, so the joined form is unambiguous. */
-export function fingerprintOf(leaves: readonly Leaf[]): Buffer {
+/** SHA-256, hex, over the version and all leaves. JSON text holds no line feed, so the joined form is unambiguous. */
+export function fingerprintOf(leaves: readonly Leaf[]): string {
   let text = `${FINGERPRINT_VERSION}`;
   for (const [path, value] of leaves) text += `\n${path}=${value}`;
-  return hash('sha256', text, 'buffer');
+  return hash('sha256', text, 'hex');
+}
+
+function leafHash([path, value]: Leaf, salt: string): string {
+  return hash('sha256', `${salt}${path}=${value}`).slice(0, LEAF_HASH_CHARACTERS);
 }
 
 /**
@@ -66,11 +80,12 @@ export function fingerprintOf(leaves: readonly Leaf[]): Buffer {
  * without keeping the personal data itself. Those of an erased person's fields can be deleted by path.
  */
 export function saltedLeafHashes(leaves: readonly Leaf[], salt: string): Record<string, string> {
-  const hashes: Record<string, string> = {};
-  for (const [path, value] of leaves) {
-    hashes[path] = hash('sha256', `${salt}${path}=${value}`).slice(0, LEAF_HASH_CHARACTERS);
-  }
-  return hashes;
+  return Object.fromEntries(leaves.map((leaf) => [leaf[0], leafHash(leaf, salt)]));
+}
+
+/** The same as JSON text. */
+export function leafHashesJson(leaves: readonly Leaf[], salt: string): string {
+  return `{${leaves.map((leaf) => `${JSON.stringify(leaf[0])}:"${leafHash(leaf, salt)}"`).join(',')}}`;
 }
 
 /** The paths at which a body differs from the one that was stored, sorted; a path that only one of them has differs too. */

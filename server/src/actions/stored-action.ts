@@ -27,7 +27,8 @@ export interface ExistingAction {
   environment: Environment;
   source: Source;
   idempotencyKey: string;
-  fingerprint: Buffer;
+  /** Hex. */
+  fingerprint: string;
   fingerprintLeaves: Record<string, string>;
   status: 'COMPLETED' | 'FAILED' | 'PARTIALLY_REVERSED' | 'REVERSED';
   failureCode: string | null;
@@ -44,8 +45,8 @@ export function readByKeys(
   wanted: readonly Pick<Submission, 'partnerId' | 'environment' | 'source' | 'idempotencyKey'>[],
 ): Promise<ExistingAction[]> {
   return tx<ExistingAction[]>`
-    select a.partner_id as "partnerId", a.id, a.environment, a.source, a.idempotency_key as "idempotencyKey", a.fingerprint,
-      a.fingerprint_leaves as "fingerprintLeaves", a.status,
+    select a.partner_id as "partnerId", a.id, a.environment, a.source, a.idempotency_key as "idempotencyKey",
+      encode(a.fingerprint, 'hex') as fingerprint, a.fingerprint_leaves as "fingerprintLeaves", a.status,
       a.failure_code as "failureCode", a.pool_id as "poolId", a.tokens, a.distributions, a.attempts, a.created_at as "createdAt"
     from unnest(
       ${wanted.map((w) => w.partnerId)}::uuid[], ${wanted.map((w) => w.environment)}::text[], ${wanted.map((w) => w.source)}::text[],

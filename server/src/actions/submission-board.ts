@@ -72,7 +72,7 @@ export function judgeExisting(items: readonly BoardItem[], pools: DefaultPools, 
   const replays: BoardItem[] = [];
   for (const item of items) {
     const { existing, submission } = item;
-    if (existing !== undefined && !existing.fingerprint.equals(submission.fingerprint)) {
+    if (existing !== undefined && existing.fingerprint !== submission.fingerprint) {
       refuse(item, keyReused(submission, existing));
     } else if (existing !== undefined && existing.status !== 'FAILED') {
       replays.push(item);

@@ -85,7 +85,7 @@ export class SubmissionQueue {
     for (;;) {
       const leader = this.leaders.get(key);
       if (leader === undefined) break;
-      if (leader.submission.fingerprint.equals(submission.fingerprint)) return asReplay(await leader.settled);
+      if (leader.submission.fingerprint === submission.fingerprint) return asReplay(await leader.settled);
       await leader.settled.catch(() => {});
     }
     const settled = this.coalescer.submit(tenantKey(submission), submission, since);

@@ -2,7 +2,7 @@ import { AMOUNT_DECIMALS, type Environment, type SubmitAction } from '@sirgiving
 import { type Ids, rowId } from '../platform/ids.ts';
 import type { FieldError } from '../platform/problem-json.ts';
 import { decimalText } from '../platform/strict-json.ts';
-import { canonicalLeaves, fingerprintOf, type Leaf, saltedLeafHashes } from './fingerprint.ts';
+import { canonicalLeaves, fingerprintOf, type Leaf, leafHashesJson } from './fingerprint.ts';
 
 /** Where an action comes from; keys of different sources never meet. */
 export type Source = 'api' | 'donation';
@@ -25,7 +25,8 @@ export interface Submission {
   actionId: string;
   /** The canonical body in parts, to be told where another one differs. */
   leaves(): readonly Leaf[];
-  fingerprint: Buffer;
+  /** Hex. */
+  fingerprint: string;
   /** JSON; made on arrival, since inside of a batch it would keep the pool's lock waiting. */
   fingerprintLeaves: string;
   actionType: string;
@@ -89,13 +90,14 @@ export function submissionOf(
   const leaves = canonicalLeaves(body);
   const actionId = ids.uuid();
   return {
-    ...tenant,
+    partnerId: tenant.partnerId,
+    environment: tenant.environment,
     source,
     idempotencyKey: body.idempotencyKey,
     actionId,
     leaves: () => canonicalLeaves(body),
     fingerprint: fingerprintOf(leaves),
-    fingerprintLeaves: JSON.stringify(saltedLeafHashes(leaves, actionId)),
+    fingerprintLeaves: leafHashesJson(leaves, actionId),
     actionType: body.actionType,
     amount: decimalOrNull(body.amount),
     currency: body.currency ?? null,

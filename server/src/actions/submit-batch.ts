@@ -44,7 +44,7 @@ export function readBatchItems(tenant: Tenant, actions: readonly unknown[], ids:
       firstWithKey.set(submission.idempotencyKey, { index, submission });
       return { submission };
     }
-    if (first.submission.fingerprint.equals(submission.fingerprint)) return { sameAs: first.index };
+    if (first.submission.fingerprint === submission.fingerprint) return { sameAs: first.index };
     const paths = differingPaths(submission.leaves(), saltedLeafHashes(first.submission.leaves(), ''), '');
     return {
       fault: problem('IDEMPOTENCY_KEY_REUSED', `Item ${first.index} of this batch has the same key and another body.`, {

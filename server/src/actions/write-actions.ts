@@ -1,5 +1,5 @@
 import type { Tx } from '../platform/db.ts';
-import { plainArray } from '../platform/plain-array.ts';
+import { jsonArray, plainArray } from '../platform/plain-array.ts';
 import { EVALUATOR_VERSION } from '../rewards/index.ts';
 import { FINGERPRINT_VERSION } from './fingerprint.ts';
 import type { Submission } from './submission.ts';
@@ -46,15 +46,15 @@ export async function insertActions(tx: Tx, rows: readonly Written[], now: Date)
     from unnest(
       ${plainArray(rows, (r) => r.submission.partnerId)}::uuid[], ${plainArray(rows, (r) => r.decision.actionId)}::uuid[],
       ${plainArray(rows, (r) => r.submission.environment)}::text[], ${plainArray(rows, (r) => r.submission.source)}::text[],
-      ${rows.map((r) => r.submission.idempotencyKey)}::text[], ${plainArray(rows, (r) => r.submission.fingerprint.toString('hex'))}::text[],
-      ${rows.map((r) => r.submission.fingerprintLeaves)}::text[],
+      ${rows.map((r) => r.submission.idempotencyKey)}::text[], ${plainArray(rows, (r) => r.submission.fingerprint)}::text[],
+      ${jsonArray(rows, (r) => r.submission.fingerprintLeaves)}::text[],
       ${plainArray(rows, statusOf)}::text[], ${plainArray(rows, failureOf)}::text[], ${plainArray(rows, (r) => r.submission.actionType)}::text[],
       ${plainArray(rows, (r) => r.submission.amount)}::numeric[], ${plainArray(rows, (r) => r.submission.currency)}::text[],
       ${plainArray(rows, (r) => r.submission.quantity)}::numeric[], ${rows.map((r) => r.submission.unit)}::text[],
       ${plainArray(rows, (r) => r.submission.occurredAt?.toISOString() ?? null)}::text[], ${plainArray(rows, (r) => r.submission.campaignId)}::uuid[],
-      ${rows.map((r) => JSON.stringify(r.submission.metadata))}::text[], ${rows.map(stakeholdersOf)}::text[],
+      ${jsonArray(rows, (r) => JSON.stringify(r.submission.metadata))}::text[], ${jsonArray(rows, stakeholdersOf)}::text[],
       ${plainArray(rows, (r) => r.decision.poolId)}::uuid[], ${plainArray(rows, tokensOf)}::bigint[],
-      ${rows.map((r) => JSON.stringify(r.decision.distributions))}::text[], ${rows.map((r) => JSON.stringify(r.decision.trace))}::text[]
+      ${jsonArray(rows, (r) => JSON.stringify(r.decision.distributions))}::text[], ${jsonArray(rows, (r) => JSON.stringify(r.decision.trace))}::text[]
     ) as n (partner_id, id, environment, source, idempotency_key, fingerprint, fingerprint_leaves, status,
       failure_code, action_type, amount, currency, quantity, unit, occurred_at, campaign_id, metadata, stakeholders, pool_id, tokens,
       distributions, trace)
@@ -86,8 +86,8 @@ export async function updateFailedActions(tx: Tx, rows: readonly Written[], now:
       ${plainArray(rows, (r) => r.submission.partnerId)}::uuid[], ${plainArray(rows, (r) => r.decision.actionId)}::uuid[],
       ${plainArray(rows, (r) => r.decision.retryOf?.attempts ?? 0)}::int[], ${plainArray(rows, statusOf)}::text[], ${plainArray(rows, failureOf)}::text[],
       ${plainArray(rows, (r) => r.decision.poolId)}::uuid[], ${plainArray(rows, tokensOf)}::bigint[],
-      ${rows.map((r) => JSON.stringify(r.decision.distributions))}::text[], ${rows.map(stakeholdersOf)}::text[],
-      ${rows.map((r) => JSON.stringify(r.decision.trace))}::text[]
+      ${jsonArray(rows, (r) => JSON.stringify(r.decision.distributions))}::text[], ${jsonArray(rows, stakeholdersOf)}::text[],
+      ${jsonArray(rows, (r) => JSON.stringify(r.decision.trace))}::text[]
     ) as n (partner_id, id, attempts, status, failure_code, pool_id, tokens, distributions, stakeholders, trace)
     where a.partner_id = n.partner_id and a.id = n.id and a.status = 'FAILED' and a.attempts = n.attempts`;
   if (updated.count !== rows.length)

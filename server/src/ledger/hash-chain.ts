@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** What the hash of a ledger transaction covers. No personal data: a person can be erased and the chain still verifies. */
 export interface ChainedTransaction {
@@ -15,16 +15,18 @@ export interface ChainedTransaction {
 
 export const CHAIN_VERSION = 1;
 
+const HASH_BYTES = 32;
+
 /** The head of a pool that has no transaction yet. */
-export const GENESIS_HASH = Buffer.alloc(32);
+export const GENESIS_HASH = Buffer.alloc(HASH_BYTES);
 
 /**
  * The RFC 8785 (JCS) form of a ledger transaction. Written out instead of calling a canonicaliser: every member is a UUID, a word or
  * an integer, so nothing needs escaping, and a reward costs 2 µs less. A test holds it against an RFC 8785 library.
  */
 export function canonicalTransaction(t: ChainedTransaction): string {
-  const entries = [...t.entries]
-    .sort((a, b) => (a.accountId < b.accountId ? -1 : 1))
+  const entries = t.entries
+    .toSorted((a, b) => (a.accountId < b.accountId ? -1 : 1))
     .map((entry) => `{"accountId":"${entry.accountId}","amount":"${entry.amount}"}`)
     .join(',');
   const actionId = t.actionId === null ? 'null' : `"${t.actionId}"`;
@@ -34,7 +36,11 @@ export function canonicalTransaction(t: ChainedTransaction): string {
   );
 }
 
-/** SHA-256(previous hash ‖ canonical transaction). */
-export function chainHash(previous: Uint8Array, transaction: ChainedTransaction): Buffer {
-  return createHash('sha256').update(previous).update(canonicalTransaction(transaction)).digest();
+/** SHA-256(previous hash ‖ canonical transaction). Hashes are hex, since a buffer for each would cost more than the hashing. */
+export function chainHash(previous: string, transaction: ChainedTransaction): string {
+  const canonical = canonicalTransaction(transaction);
+  const bytes = Buffer.allocUnsafe(HASH_BYTES + canonical.length);
+  bytes.write(previous, 'hex');
+  bytes.write(canonical, HASH_BYTES, 'latin1');
+  return hash('sha256', bytes, 'hex');
 }

@@ -23,7 +23,8 @@ export interface LockedPool {
   restrictions: PoolRestrictions;
   alerts: PoolAlerts;
   headSequence: number;
-  headHash: Buffer;
+  /** Hex. */
+  headHash: string;
 }
 
 /** A ledger account under its row lock. The totals are what changed hands in its lifetime, by kind of transaction. */
@@ -59,7 +60,7 @@ type PoolRow = Omit<LockedPool, 'alerts'> & PoolAlerts & LockedAccount;
 
 const poolColumns = (tx: Queryable) => tx`
   p.partner_id as "partnerId", p.id, p.environment, p.status, p.rates, p.restrictions, p.head_sequence as "headSequence",
-  p.head_hash as "headHash", p.low_balance_thresholds as thresholds, p.last_allocation_balance as "lastAllocationBalance",
+  encode(p.head_hash, 'hex') as "headHash", p.low_balance_thresholds as thresholds, p.last_allocation_balance as "lastAllocationBalance",
   p.alerted_thresholds as "alertedThresholds", p.depleted_at_balance as "depletedAtBalance",
   a.balance, a.debt_allowed as "debtAllowed", a.sequence, a.allocated, a.rewarded, a.reversed, a.redeemed`;
 

@@ -29,9 +29,11 @@ export class LedgerRuleBroken extends Error {
   override readonly name = 'LedgerRuleBroken';
 }
 
-interface PostedTransaction extends TransactionDraft {
+interface PostedTransaction {
+  draft: TransactionDraft;
   sequence: number;
-  hash: Buffer;
+  /** Hex. */
+  hash: string;
   posted: { accountId: string; amount: number; sequence: number; balanceAfter: number }[];
 }
 
@@ -72,7 +74,9 @@ function chain(book: Book, draft: TransactionDraft, createdAt: Date): PostedTran
   require(entries.length >= 2, 'needs two entries', draft);
   require(entries.every((e) => Number.isSafeInteger(e.amount) && e.amount !== 0), 'has an entry of 0', draft);
   require(entries.reduce((sum, e) => sum + e.amount, 0) === 0, 'entries do not sum to 0', draft);
-  require(new Set(entries.map((e) => e.accountId)).size === entries.length, 'an account stands twice', draft);
+  require(entries.every(
+    (e, at) => entries.findIndex((o) => o.accountId === e.accountId) === at,
+  ), 'an account stands twice', draft);
   const posted = entries.map(({ accountId, amount }) => {
     const account = book.accounts.get(accountId);
     require(account !== undefined, `account ${accountId} is not locked`, draft);
@@ -84,13 +88,21 @@ function chain(book: Book, draft: TransactionDraft, createdAt: Date): PostedTran
   require(pool.partnerId === draft.partnerId &&
     pool.environment === draft.environment, 'the pool is another tenant’s', draft);
   pool.headSequence += 1;
+  // Named one by one: a spread makes objects that V8 handles member by member, and this runs for every reward.
+  const { partnerId, environment, poolId, id, kind, actionId = null } = draft;
+  const sequence = pool.headSequence;
   pool.headHash = chainHash(pool.headHash, {
-    ...draft,
-    actionId: draft.actionId ?? null,
-    sequence: pool.headSequence,
+    partnerId,
+    environment,
+    poolId,
+    sequence,
+    id,
+    kind,
+    actionId,
     createdAt,
+    entries,
   });
-  return { ...draft, sequence: pool.headSequence, hash: pool.headHash, posted };
+  return { draft, sequence, hash: pool.headHash, posted };
 }
 
 /**
@@ -108,7 +120,7 @@ export async function postTransactions(
   const before = new Map([...book.accounts].map(([id, account]) => [id, account.sequence]));
   const rows = drafts.map((draft) => chain(book, draft, createdAt));
   const accounts = [...book.accounts.values()].filter((account) => account.sequence !== before.get(account.id));
-  const pools = [...new Set(rows.map((row) => row.poolId))].map((id) => book.pools.get(id) as LockedPool);
+  const pools = [...new Set(rows.map((row) => row.draft.poolId))].map((id) => book.pools.get(id) as LockedPool);
   const [transactions, entries, balances, heads] = await Promise.all([
     insertTransactions(tx, rows, createdAt),
     insertEntries(tx, rows),
@@ -125,8 +137,6 @@ export async function postTransactions(
   if (wanted.join() !== written.join()) throw new LedgerRuleBroken(`wrote ${written} rows instead of ${wanted}`);
 }
 
-const hex = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
-
 function insertTransactions(tx: Tx, rows: readonly PostedTransaction[], createdAt: Date) {
   return tx`
     insert into ledger_transactions (partner_id, id, environment, pool_id, sequence, kind, tokens, user_id, action_id,
@@ -134,13 +144,13 @@ function insertTransactions(tx: Tx, rows: readonly PostedTransaction[], createdA
     select partner_id, id, environment, pool_id, sequence, kind, tokens, user_id, action_id, distribution_index, reverses_id,
       reversal_id, redemption_id, request_id, decode(hash, 'hex'), ${createdAt}
     from unnest(
-      ${plainArray(rows, (r) => r.partnerId)}::uuid[], ${plainArray(rows, (r) => r.id)}::uuid[], ${plainArray(rows, (r) => r.environment)}::text[],
-      ${plainArray(rows, (r) => r.poolId)}::uuid[], ${plainArray(rows, (r) => r.sequence)}::bigint[], ${plainArray(rows, (r) => r.kind)}::text[],
-      ${plainArray(rows, (r) => r.tokens)}::bigint[], ${plainArray(rows, (r) => r.userId)}::uuid[],
-      ${plainArray(rows, (r) => r.actionId)}::uuid[], ${plainArray(rows, (r) => r.distributionIndex)}::smallint[],
-      ${plainArray(rows, (r) => r.reversesId)}::uuid[], ${plainArray(rows, (r) => r.reversalId)}::uuid[],
-      ${plainArray(rows, (r) => r.redemptionId)}::uuid[], ${plainArray(rows, (r) => r.requestId)}::uuid[],
-      ${plainArray(rows, (r) => hex(r.hash))}::text[]
+      ${plainArray(rows, (r) => r.draft.partnerId)}::uuid[], ${plainArray(rows, (r) => r.draft.id)}::uuid[], ${plainArray(rows, (r) => r.draft.environment)}::text[],
+      ${plainArray(rows, (r) => r.draft.poolId)}::uuid[], ${plainArray(rows, (r) => r.sequence)}::bigint[], ${plainArray(rows, (r) => r.draft.kind)}::text[],
+      ${plainArray(rows, (r) => r.draft.tokens)}::bigint[], ${plainArray(rows, (r) => r.draft.userId)}::uuid[],
+      ${plainArray(rows, (r) => r.draft.actionId)}::uuid[], ${plainArray(rows, (r) => r.draft.distributionIndex)}::smallint[],
+      ${plainArray(rows, (r) => r.draft.reversesId)}::uuid[], ${plainArray(rows, (r) => r.draft.reversalId)}::uuid[],
+      ${plainArray(rows, (r) => r.draft.redemptionId)}::uuid[], ${plainArray(rows, (r) => r.draft.requestId)}::uuid[],
+      ${plainArray(rows, (r) => r.hash)}::text[]
     ) as n (partner_id, id, environment, pool_id, sequence, kind, tokens, user_id, action_id, distribution_index, reverses_id,
       reversal_id, redemption_id, request_id, hash)`;
 }
@@ -150,8 +160,8 @@ function insertEntries(tx: Tx, rows: readonly PostedTransaction[]) {
   return tx`
     insert into ledger_entries (partner_id, transaction_id, account_id, environment, account_sequence, amount, balance_after)
     select * from unnest(
-      ${plainArray(entries, ({ row }) => row.partnerId)}::uuid[], ${plainArray(entries, ({ row }) => row.id)}::uuid[],
-      ${plainArray(entries, ({ entry }) => entry.accountId)}::uuid[], ${plainArray(entries, ({ row }) => row.environment)}::text[],
+      ${plainArray(entries, ({ row }) => row.draft.partnerId)}::uuid[], ${plainArray(entries, ({ row }) => row.draft.id)}::uuid[],
+      ${plainArray(entries, ({ entry }) => entry.accountId)}::uuid[], ${plainArray(entries, ({ row }) => row.draft.environment)}::text[],
       ${plainArray(entries, ({ entry }) => entry.sequence)}::bigint[], ${plainArray(entries, ({ entry }) => entry.amount)}::bigint[],
       ${plainArray(entries, ({ entry }) => entry.balanceAfter)}::bigint[])`;
 }
@@ -177,7 +187,7 @@ function updateHeads(tx: Tx, pools: readonly LockedPool[]) {
     update token_pools p set head_sequence = n.head_sequence, head_hash = decode(n.head_hash, 'hex')
     from unnest(
       ${plainArray(pools, (p) => p.partnerId)}::uuid[], ${plainArray(pools, (p) => p.id)}::uuid[], ${plainArray(pools, (p) => p.headSequence)}::bigint[],
-      ${plainArray(pools, (p) => hex(p.headHash))}::text[]
+      ${plainArray(pools, (p) => p.headHash)}::text[]
     ) as n (partner_id, id, head_sequence, head_hash)
     where p.partner_id = n.partner_id and p.id = n.id`;
 }

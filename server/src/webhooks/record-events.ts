@@ -1,6 +1,6 @@
 import type { Environment, EventType } from '@sirgiving/contract';
 import type { Tx } from '../platform/db.ts';
-import { plainArray } from '../platform/plain-array.ts';
+import { jsonArray, plainArray } from '../platform/plain-array.ts';
 
 /** Something that happened, to be told to the partner's endpoints and streams. */
 export interface NewEvent {
@@ -21,11 +21,11 @@ export interface NewEvent {
 export async function recordEvents(tx: Tx, events: readonly NewEvent[]): Promise<void> {
   if (events.length === 0) return;
   const counts = new Map<string, { partnerId: string; environment: Environment; count: number }>();
-  const offsets = events.map(({ partnerId, environment }) => {
+  const numbered = events.map(({ partnerId, environment }) => {
     const key = `${partnerId}${environment}`;
     const counter = counts.get(key) ?? { partnerId, environment, count: 0 };
     counts.set(key, counter);
-    return ++counter.count;
+    return { counter, number: ++counter.count };
   });
   const counters = [...counts.values()];
   const [raised, inserted] = await Promise.all([
@@ -42,8 +42,8 @@ export async function recordEvents(tx: Tx, events: readonly NewEvent[]): Promise
       select n.partner_id, n.id, n.environment, c.position - n.count + n.number, n.type, n.data::json, n.created_at::timestamptz
       from unnest(
         ${plainArray(events, (e) => e.partnerId)}::uuid[], ${plainArray(events, (e) => e.id)}::uuid[], ${plainArray(events, (e) => e.environment)}::text[],
-        ${events.map((e) => counts.get(`${e.partnerId}${e.environment}`)?.count ?? 0)}::bigint[], ${offsets}::bigint[],
-        ${plainArray(events, (e) => e.type)}::text[], ${events.map((e) => JSON.stringify(e.data))}::text[],
+        ${plainArray(numbered, (n) => n.counter.count)}::bigint[], ${plainArray(numbered, (n) => n.number)}::bigint[],
+        ${plainArray(events, (e) => e.type)}::text[], ${jsonArray(events, (e) => JSON.stringify(e.data))}::text[],
         ${plainArray(events, (e) => e.createdAt.toISOString())}::text[]
       ) as n (partner_id, id, environment, count, number, type, data, created_at)
       join event_counters c on c.partner_id = n.partner_id and c.environment = n.environment`,

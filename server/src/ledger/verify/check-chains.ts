@@ -13,7 +13,8 @@ interface ChainRow {
   actionId: string | null;
   /** Milliseconds since 1970, with what stands below them. */
   createdAt: number;
-  hash: Buffer;
+  /** Hex. */
+  hash: string;
   /** `account amount account amount …`, null where there is none. */
   entries: string | null;
 }
@@ -27,6 +28,8 @@ function parseEntries(text: string | null): { accountId: string; amount: number 
   return entries;
 }
 
+const GENESIS = GENESIS_HASH.toString('hex');
+
 /**
  * Follows chains row by row. The next hash is computed from the one that is stored, not from the one that should be: a changed row is
  * then one finding, and what comes after it is still checked.
@@ -34,7 +37,7 @@ function parseEntries(text: string | null): { accountId: string; amount: number 
 class ChainWalk {
   private poolId: string | undefined;
   private sequence = 0;
-  private hash: Buffer = GENESIS_HASH;
+  private hash = GENESIS;
 
   constructor(private readonly found: FindingList) {}
 
@@ -42,7 +45,7 @@ class ChainWalk {
     if (row.poolId !== this.poolId) {
       this.poolId = row.poolId;
       this.sequence = 0;
-      this.hash = GENESIS_HASH;
+      this.hash = GENESIS;
     }
     const { partnerId, environment, sequence } = row;
     const report = (what: string) => {
@@ -58,7 +61,7 @@ class ChainWalk {
     }
     const transaction = { ...row, createdAt: new Date(row.createdAt), entries: parseEntries(row.entries) };
     // What is below a millisecond is not hashed, and nothing of ours writes it.
-    if (!Number.isInteger(row.createdAt) || !chainHash(this.hash, transaction).equals(row.hash)) {
+    if (!Number.isInteger(row.createdAt) || chainHash(this.hash, transaction) !== row.hash) {
       report(`does not have the hash of what it says (number ${sequence} of pool ${row.poolId})`);
     }
     this.sequence = sequence;
@@ -73,7 +76,7 @@ class ChainWalk {
 function readChains(tx: Tx, scope: Scope) {
   return tx<ChainRow[]>`
     select t.partner_id as "partnerId", t.environment, t.pool_id as "poolId", t.sequence, t.id, t.kind, t.action_id as "actionId",
-      (extract(epoch from t.created_at) * 1000)::float8 as "createdAt", t.hash, e.entries
+      (extract(epoch from t.created_at) * 1000)::float8 as "createdAt", encode(t.hash, 'hex') as hash, e.entries
     from ledger_transactions t
     cross join lateral (
       select string_agg(e.account_id || ' ' || e.amount, ' ') as entries
