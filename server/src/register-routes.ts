@@ -39,7 +39,7 @@ export interface RoutingDependencies
 const UNAPPROVED_MAY_CALL: ReadonlySet<string> = new Set(['/v1/partner/actions/submit', '/v1/partner/actions/batch']);
 
 /** Keys, team and going live are there before the approval (contract §2). */
-const BEFORE_APPROVAL: ReadonlySet<Scope> = new Set(['memberReads', 'developers', 'owners', 'account']);
+const BEFORE_APPROVAL: ReadonlySet<Scope> = new Set(['memberReads', 'developers', 'owners', 'keyMakers']);
 
 const HOSTS: Record<Environment, string> = {
   sandbox: 'https://devapi.sirgiving.org',
@@ -104,7 +104,6 @@ function provingFor(authenticate: Authenticate, method: string, path: string, sc
     scope,
     mutates: method !== 'GET',
     unapprovedMayCall: UNAPPROVED_MAY_CALL.has(path) || BEFORE_APPROVAL.has(scope),
-    audience: path.startsWith('/v1/admin/') ? 'admin' : 'partner',
     takesFirstPassword: takesFirstPassword(path),
     ...(feature === undefined ? {} : { feature }),
   };

@@ -51,7 +51,7 @@ function routeTable(document: OpenApiDocument): Html {
       <thead><tr><th scope="col">Route</th>${headings}</tr></thead>
       <tbody>${operations.map(routeRow)}</tbody>
     </table></div>
-    <p class="muted">Routes of the administration are for people of SIR Giving alone.</p>
+    <p class="muted">Who belongs to no partner yet may <a href="#createKey">create a key</a> too. Routes of the administration are for people of SIR Giving alone.</p>
   </details>`;
 }
 

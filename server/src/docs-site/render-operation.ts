@@ -77,6 +77,7 @@ const ROLE_TEXT: Record<string, string> = {
   owner: 'owner',
   developerInSandbox: 'developer (sandbox)',
   ownerInSandbox: 'owner (sandbox)',
+  newcomer: 'who has no partner yet',
   account: 'anyone who is logged in',
   admin: 'SIR Giving',
 };

@@ -33,8 +33,6 @@ export interface Access {
   feature?: PartnerFeature;
   /** Whether it is for who still has a first password too. */
   takesFirstPassword?: boolean;
-  /** Whose log-ins routes of the scope `account` take; partners' when left out. */
-  audience?: AccountCaller['audience'];
 }
 
 export interface AuthenticationDeps {

@@ -27,10 +27,12 @@ export function createBearerRequests(deps: AuthenticationDeps, changes: ChangeWa
     judgeFirstPassword(token, access);
     const environment = readEnvironment(request.headers) ?? deps.environment;
     judgeEnvironment(environment, token, deps.laptop);
-    if (access.scope === 'account') return accountCaller(token, access);
     if (access.scope === 'admins') return adminCaller(token, environment);
-    judgePartnerAudience(token);
+    if (access.scope === 'adminAccount') judgeAdminAudience(token);
+    else judgePartnerAudience(token);
+    if (access.scope === 'account' || access.scope === 'adminAccount') return token;
     const memberships = (await cache.find(token.accountId)) ?? [];
+    if (access.scope === 'keyMakers' && isNewcomer(memberships, request.headers)) return token;
     const membership = chooseMembership(memberships, request.headers);
     const caller = memberCaller(token, membership, environment);
     try {
@@ -38,7 +40,7 @@ export function createBearerRequests(deps: AuthenticationDeps, changes: ChangeWa
     } catch (error) {
       throw refusalOf(caller, error);
     }
-    return caller;
+    return access.scope === 'keyMakers' ? token : caller;
   };
   return async (request: RequestToAuthenticate, access: Access): Promise<BearerCaller> => {
     const token = await deps.verifyAccessToken(readToken(request, access));
@@ -111,12 +113,6 @@ function wrongAudience(detail: string): Problem {
   return problem('INVALID_ACCESS_TOKEN', detail, CHALLENGE);
 }
 
-function accountCaller(token: AccountCaller, { audience = 'partner' }: Access): AccountCaller {
-  if (audience === 'admin') judgeAdminAudience(token);
-  else judgePartnerAudience(token);
-  return token;
-}
-
 function judgeAdminAudience({ audience }: Pick<AccountCaller, 'audience'>): void {
   if (audience !== 'admin') throw wrongAudience('Log in for the administration: this token is for partners.');
 }
@@ -128,6 +124,11 @@ function adminCaller(token: AccountCaller, environment: Environment): AdminCalle
     throw problem('OTP_REQUIRED', 'On production data administrators prove themselves by a one-time password too.');
   }
   return { kind: 'admin', accountId, sessionId, environment, otpAt };
+}
+
+/** Whether a person belongs to no partner and names none. */
+export function isNewcomer(memberships: readonly Membership[], headers: IncomingHttpHeaders): boolean {
+  return memberships.length === 0 && headers['x-partner-id'] === undefined;
 }
 
 /**

@@ -16,10 +16,14 @@ export type Scope =
   /** Members who are developers or owners. */
   | 'developers'
   | 'owners'
+  /** Like `developers`, and who belongs to no partner yet: a first key makes one. */
+  | 'keyMakers'
   /** A person, of whatever partner or of none. */
   | 'account'
   /** Somebody of SIR Giving. */
   | 'admins'
+  /** The same, about their own account: also who has to prove a one-time password yet. */
+  | 'adminAccount'
   /** The publishable key alone, from a page or an app. */
   | 'widget';
 
@@ -37,8 +41,10 @@ export type CallerKind =
   | 'owner'
   | 'developerInSandbox'
   | 'ownerInSandbox'
+  | 'newcomer'
   | 'account'
-  | 'admin';
+  | 'admin'
+  | 'adminWithoutOtp';
 
 /** The table of scopes and callers; the documentation publishes it per route, and a test holds every route to it. */
 export const callersOf: Readonly<Record<Scope, readonly CallerKind[]>> = {
@@ -49,8 +55,10 @@ export const callersOf: Readonly<Record<Scope, readonly CallerKind[]>> = {
   memberReads: ['viewer', 'developer', 'owner'],
   developers: ['developer', 'owner'],
   owners: ['owner'],
+  keyMakers: ['newcomer', 'developer', 'owner'],
   account: ['account'],
   admins: ['admin'],
+  adminAccount: ['admin', 'adminWithoutOtp'],
   widget: ['widget'],
 };
 

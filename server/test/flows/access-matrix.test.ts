@@ -91,11 +91,15 @@ async function makeCallers(): Promise<Caller[]> {
     { name: 'a viewer, in production', kinds: ['viewer', 'account'], send: asPerson(viewer, inProduction) },
     { name: 'a developer, in production', kinds: ['developer', 'account'], send: asPerson(developer, inProduction) },
     { name: 'an owner, in production', kinds: ['owner', 'account'], send: asPerson(owner, inProduction) },
-    { name: 'somebody without a partner', kinds: ['account'], send: asPerson(stranger) },
-    { name: 'an admin', kinds: ['admin', 'account'], send: asPerson(admin) },
-    { name: 'an admin, in production', kinds: ['admin', 'account'], send: asPerson(admin, inProduction) },
-    { name: 'an admin by password only', kinds: ['admin', 'account'], send: asPerson(hasty) },
-    { name: 'an admin by password only, in production', kinds: ['account'], send: asPerson(hasty, inProduction) },
+    { name: 'somebody without a partner', kinds: ['account', 'newcomer'], send: asPerson(stranger) },
+    { name: 'an admin', kinds: ['admin'], send: asPerson(admin) },
+    { name: 'an admin, in production', kinds: ['admin'], send: asPerson(admin, inProduction) },
+    { name: 'an admin by password only', kinds: ['admin'], send: asPerson(hasty) },
+    {
+      name: 'an admin by password only, in production',
+      kinds: ['adminWithoutOtp'],
+      send: asPerson(hasty, inProduction),
+    },
   ];
 }
 
@@ -103,11 +107,6 @@ async function makeCallers(): Promise<Caller[]> {
 async function writtenSoFar(): Promise<object> {
   const contents = Object.entries(await tableContents(t.sql));
   return Object.fromEntries(contents.filter(([table]) => !/^(?:request_log|dashboard_)/.test(table)));
-}
-
-/** Log-ins for the administration and for partners do not stand in for each other. */
-function isOfAudience(path: string, caller: string): boolean {
-  return path.startsWith('/v1/admin/') === caller.startsWith('an admin');
 }
 
 /** Why a scope refuses a caller, by the rules of contract §3: how a request proves itself, then whom it speaks for, then their rights. */
@@ -121,7 +120,8 @@ function refusalOf([, , scope]: Route, caller: string): string {
   }
   const isAdmin = caller.startsWith('an admin');
   if (isAdmin && scope === 'admins') return '401 OTP_REQUIRED';
-  if (isAdmin || scope === 'admins' || scope === 'account') return '401 INVALID_ACCESS_TOKEN';
+  if (isAdmin || scope === 'admins' || scope === 'adminAccount' || scope === 'account')
+    return '401 INVALID_ACCESS_TOKEN';
   if (caller === 'somebody without a partner') return '400 PARTNER_REQUIRED';
   const role = roles.find((one) => caller.includes(one)) ?? 'viewer';
   const isTooLow = roles.indexOf(role) < roles.indexOf(lowestRole(scope) ?? 'owner');
@@ -139,9 +139,7 @@ test('every route lets in whom the published table names, and nobody else; and n
     const published = publishedCallers(route);
     expect(published.length, `${method} ${path}`).toBeGreaterThan(0);
     for (const { name, kinds, send } of callers) {
-      const expected =
-        published.includes('anyone') ||
-        kinds.some((kind) => published.includes(kind) && (kind !== 'account' || isOfAudience(path, name)));
+      const expected = published.includes('anyone') || kinds.some((kind) => published.includes(kind));
       const answer = await send(method, target(route));
       const wanted = expected ? 'let in' : refusalOf(route, name);
       const got = isLetIn(answer) ? 'let in' : `${answer.status} ${answer.body?.code}`;
@@ -252,23 +250,24 @@ test('members who have left, and members of other partners, see nothing of a par
   await t.sql.begin((tx) => leaveTeam(tx, t.partner.partnerId, gone.accountId));
   const named = { 'x-partner-id': publicId('ptn', t.partner.partnerId) };
   await expectRefused(
-    ([, , scope]) => lowestRole(scope) !== undefined,
-    [
-      { name: 'somebody who has left', code: 'PARTNER_REQUIRED', send: asPerson(gone) },
-      { name: 'somebody who has left and names the partner', code: 'NOT_FOUND', send: asPerson(gone, named) },
-      { name: 'the owner of another partner', code: 'NOT_FOUND', send: asPerson(other, named) },
-      {
-        name: 'somebody who names what is no partner',
-        code: 'NOT_FOUND',
-        send: asPerson(other, { 'x-partner-id': 'ptn_1' }),
-      },
-      {
-        name: 'somebody in no environment',
-        code: 'INVALID_REQUEST',
-        send: asPerson(other, { 'x-partner-environment': 'test' }),
-      },
-    ],
+    // Who has left may begin anew with a partner of their own.
+    (route) => isOfPartners(route) && route[2] !== 'keyMakers',
+    [{ name: 'somebody who has left', code: 'PARTNER_REQUIRED', send: asPerson(gone) }],
   );
+  await expectRefused(isOfPartners, [
+    { name: 'somebody who has left and names the partner', code: 'NOT_FOUND', send: asPerson(gone, named) },
+    { name: 'the owner of another partner', code: 'NOT_FOUND', send: asPerson(other, named) },
+    {
+      name: 'somebody who names what is no partner',
+      code: 'NOT_FOUND',
+      send: asPerson(other, { 'x-partner-id': 'ptn_1' }),
+    },
+    {
+      name: 'somebody in no environment',
+      code: 'INVALID_REQUEST',
+      send: asPerson(other, { 'x-partner-environment': 'test' }),
+    },
+  ]);
 });
 
 test('seeded accounts never come near production data, and laptop mode has none', async () => {

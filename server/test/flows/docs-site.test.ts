@@ -110,7 +110,8 @@ describe('the page', () => {
     expect(cells('submitAction')).toEqual(['–', 'yes', '–', 'sandbox', 'sandbox']);
     expect(cells('rotateKey')).toEqual(['–', '–', '–', 'yes', 'yes']);
     expect(cells('applyForGoLive')).toEqual(['–', '–', '–', '–', 'yes']);
-    expect(cells('createKey')).toEqual(['Everybody who is logged in']);
+    expect(cells('createKey')).toEqual(['–', '–', '–', 'yes', 'yes']);
+    expect(cells('acceptInvitation')).toEqual(['Everybody who is logged in']);
     const missing = app.table
       .filter(([, path]) => !path.startsWith('/v1/admin/'))
       .filter(

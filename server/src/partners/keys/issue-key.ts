@@ -11,6 +11,7 @@ import type { SecretBox } from '../../platform/secret-box.ts';
 import { canonicalAllowList } from '../allow-list.ts';
 import {
   chooseMembership,
+  isNewcomer,
   judgeEnvironment,
   judgePartnerAudience,
   judgeRole,
@@ -77,7 +78,7 @@ async function partnerOf(
   { headers, body, now }: KeyRequest,
 ): Promise<{ partnerId: string; isNew: boolean }> {
   const memberships = await listMemberships(tx, person.id);
-  if (memberships.length === 0 && headers['x-partner-id'] === undefined) {
+  if (isNewcomer(memberships, headers)) {
     const name = body.partnerName ?? nameOf(person);
     const { sandboxOnly } = person;
     const partner = await createPartner(tx, ids, { name, status: 'PENDING_APPROVAL', sandboxOnly, createdAt: now });
