@@ -30,6 +30,7 @@ export function overviewAdminEndpoints({ sql }: AdminDependencies) {
       status: 200,
       answer: LedgerVerification,
       errors: ['LIMIT_REACHED', 'OVERLOADED'],
+      takesItsTime: true,
     },
     (call) => {
       const { environment } = adminOf(call);

@@ -276,7 +276,8 @@ async function run(
   const { endpoint } = route;
   if (endpoint.kind === 'plain') {
     const handled = endpoint.handle(call);
-    const answer = await (route.method === 'GET' ? withinReadDeadline(handled) : handled);
+    const isQuick = route.method === 'GET' && endpoint.takesItsTime !== true;
+    const answer = await (isQuick ? withinReadDeadline(handled) : handled);
     reply.code(endpoint.status);
     return answer;
   }

@@ -51,6 +51,8 @@ type StaticOf<T> = T extends TSchema ? Static<T> : undefined;
 /** Reads, and writes that have their own idempotency key in the body. */
 export interface PlainEndpoint extends Description {
   kind: 'plain';
+  /** A read that may take longer than one that is given up, since the database must be hanging. */
+  takesItsTime?: boolean;
   handle(call: Call): Promise<unknown>;
 }
 
@@ -75,7 +77,7 @@ export type Endpoint = PlainEndpoint | KeyedEndpoint;
 type Typed<D extends Description> = Call<StaticOf<D['params']>, StaticOf<D['query']>, StaticOf<D['body']>>;
 
 /** Declares a read, or a write with an idempotency key in its body. The handler's types come from the schemas. */
-export function endpoint<const D extends Description>(
+export function endpoint<const D extends Description & { takesItsTime?: boolean }>(
   description: D,
   handle: (call: Typed<D>) => Promise<unknown>,
 ): PlainEndpoint {
