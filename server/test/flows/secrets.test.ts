@@ -10,6 +10,7 @@ import { dumpOf, leaksIn } from '../fuzz/find-leaks.ts';
 import { readDemoCredentials, ServerProcess } from '../server-process.ts';
 import { createTestDatabase, type TestDatabase } from '../test-database.ts';
 import { type Receiver, startReceiver } from '../webhook-receiver.ts';
+import { MailCatcher } from './mail-catcher.ts';
 
 const hex = () => randomBytes(32).toString('hex');
 const masterKey = hex();
@@ -19,6 +20,7 @@ let database: TestDatabase;
 let dataDir: string;
 let server: ServerProcess;
 let receiver: Receiver;
+let mails: MailCatcher;
 let demo: CredentialsFile;
 /** Everything that was answered, except where a secret is shown once. */
 const answers: string[] = [];
@@ -26,12 +28,14 @@ const answers: string[] = [];
 beforeAll(async () => {
   database = await createTestDatabase();
   dataDir = await mkdtemp(join(tmpdir(), 'sir-secrets-'));
+  mails = await MailCatcher.start();
   server = new ServerProcess({
     SIR_DATA_DIR: dataDir,
     DATABASE_URL: database.url,
     SIR_MASTER_KEY: masterKey,
     SIR_SEED_DEMO: '1',
     SIR_ALLOW_INSECURE_WEBHOOKS: '1',
+    SMTP_URL: mails.url,
     LOG_LEVEL: 'trace',
   });
   await server.ready();
@@ -41,6 +45,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await server?.stop();
   await receiver?.close();
+  await mails?.stop();
   await rm(dataDir, { recursive: true, force: true });
   await database?.drop();
 });
@@ -61,16 +66,25 @@ async function send(
   const { body, hmacSecret = demo.hmacSecret, headers } = sending;
   const text = body === undefined ? '' : JSON.stringify(body);
   const timestamp = String(Math.floor(systemClock.now().getTime() / 1_000));
+  const signed = {
+    'x-partner-key': demo.secretKey,
+    'x-timestamp': timestamp,
+    'x-signature': signRequest({ hmacSecret, timestamp, method, path: target, body: text }),
+  };
+  return ask(method, target, { body, headers: { ...signed, ...headers } }, keep);
+}
+
+/** The same without a signature. */
+async function ask(
+  method: string,
+  target: string,
+  { body, headers }: Omit<Sending, 'hmacSecret'>,
+  keep = true,
+): Promise<Record<string, unknown>> {
   const response = await fetch(`${demo.baseUrl}${target}`, {
     method,
-    headers: {
-      'x-partner-key': demo.secretKey,
-      'x-timestamp': timestamp,
-      'x-signature': signRequest({ hmacSecret, timestamp, method, path: target, body: text }),
-      ...(text === '' ? {} : { 'content-type': 'application/json' }),
-      ...headers,
-    },
-    ...(text === '' ? {} : { body: text }),
+    headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const answer = await response.text();
   if (keep) answers.push([...response.headers].join('\n'), answer);
@@ -142,9 +156,12 @@ test('no log, table or answer of a whole run holds a secret, also when things go
   for (const path of ['webhooks', `webhooks/${created.id}`, `webhooks/${created.id}/deliveries`, 'users', 'actions']) {
     await send('GET', `/v1/partner/${path}`);
   }
-  await goWrong(action, webhook);
+  const { dumped, ...ofPeople } = await actAsPeople();
+  await actAsPages(ofPeople);
+  await goWrong(action, webhook, ofPeople);
 
   const secrets = {
+    ...ofPeople,
     secretKey: demo.secretKey,
     hmacSecret: demo.hmacSecret,
     webhookSecret: String(webhookSecret),
@@ -152,15 +169,75 @@ test('no log, table or answer of a whole run holds a secret, also when things go
     masterKey,
   };
   expect(receiver.received.some((one) => one.headers.authorization === customHeader)).toBe(true);
+  // By then the log of requests is written, too.
+  await server.stop();
+  const [logged] = await database.sql<{ count: number }[]>`select count(*) as count from request_log`;
+  expect(logged?.count).toBeGreaterThan(20);
   expect(leaksIn(server.output, secrets)).toEqual([]);
   expect(server.output).toContain('a request failed in a way nobody foresaw');
-  expect(leaksIn(await dumpOf(database.sql), secrets)).toEqual([]);
+  expect(leaksIn(dumped + (await dumpOf(database.sql)), secrets)).toEqual([]);
   expect(answers.length).toBeGreaterThan(20);
   expect(leaksIn(answers.join('\n'), secrets)).toEqual([]);
 });
 
+/** The secrets of people, and what stood in the tables while the link of an invitation worked. */
+interface OfPeople {
+  password: string;
+  accessToken: string;
+  refreshToken: string;
+  /** What the link of an invitation ends with. */
+  invitation: string;
+}
+
+/** The owner logs in and invites somebody, who looks at the invitation, shows it to the wrong person and declines. */
+async function actAsPeople(): Promise<OfPeople & { dumped: string }> {
+  const { accessToken, refreshToken } = await ask('POST', '/v1/partner/auth/login', { body: demo.portal }, false);
+  const headers = { authorization: `Bearer ${accessToken}` };
+  const invitation = { email: 'new@example.org', role: 'viewer' };
+  await ask('POST', '/v1/partner/invitations', { body: invitation, headers });
+  // The mail waits, or is under way: what it says is in the tables now, if anywhere.
+  const waiting = await dumpOf(database.sql);
+  const token = await mails.tokenFor(invitation.email, 'invitation');
+  await ask('GET', '/v1/partner/invitations', { headers });
+  await ask('POST', '/v1/partner/invitations/show', { body: { token } });
+  await ask('POST', '/v1/partner/invitations/accept', { body: { token }, headers });
+  const shown = await dumpOf(database.sql);
+  for (let time = 0; time < 2; time++) {
+    await ask('POST', '/v1/partner/invitations/decline', { body: { token } });
+  }
+  return {
+    password: demo.portal.password,
+    accessToken: String(accessToken),
+    refreshToken: String(refreshToken),
+    invitation: token,
+    dumped: waiting + shown,
+  };
+}
+
+/** Pages that show the publishable key, from a list of origins and from elsewhere, and put secrets where none belong. */
+async function actAsPages({ accessToken, invitation }: OfPeople): Promise<void> {
+  const config = '/v1/partner/config';
+  const person = { authorization: `Bearer ${accessToken}` };
+  const page = (origin: string, more = {}) => ({ 'x-partner-key': demo.publicKey, origin, ...more });
+  const shop = 'https://shop.example.org';
+  const keys = (await ask('GET', '/v1/partner/keys', { headers: person })).data as { id: string }[];
+  const path = `/v1/partner/keys/${keys[0]?.id}`;
+  await ask('PATCH', path, { body: { allowedOrigins: [shop] }, headers: person });
+  for (const secret of [demo.secretKey, demo.hmacSecret, invitation]) {
+    await ask('GET', config, { headers: page(shop, { referer: `${shop}/?key=${secret}`, cookie: `key=${secret}` }) });
+    await ask('GET', `${config}?key=${secret}`, { headers: page(shop) });
+    await ask('GET', `${config}?key=${secret}`, { headers: page('https://elsewhere.example.org') });
+    await ask('GET', config, { headers: page(shop, { 'x-partner-key': secret }) });
+  }
+  await ask('PATCH', path, {
+    body: { allowedOrigins: [`https://${demo.hmacSecret}@shop.example.org`] },
+    headers: person,
+  });
+  await ask('PATCH', path, { body: { allowedOrigins: [] }, headers: person });
+}
+
 /** Requests that are refused while a secret is at hand, and a database that fails in the midst of them. */
-async function goWrong(action: object, webhook: object): Promise<void> {
+async function goWrong(action: object, webhook: object, { password, invitation }: OfPeople): Promise<void> {
   await send('POST', '/v1/partner/actions/submit', { body: action, hmacSecret: demo.secretKey });
   await send('POST', '/v1/partner/actions/submit', { body: action, hmacSecret: hex() });
   await send('GET', '/v1/partner/users', { headers: { 'x-signature': demo.hmacSecret } });
@@ -169,11 +246,19 @@ async function goWrong(action: object, webhook: object): Promise<void> {
   await send('POST', '/v1/partner/webhooks', { body: { ...webhook, url: 'https://10.0.0.1/' } });
   await send('POST', '/v1/partner/webhooks', { body: { ...webhook, receiveAllEvents: 1 } });
   const { sql } = database;
-  for (const table of ['webhook_endpoints', 'partner_users', 'api_key_lookup']) {
+  for (const table of [
+    'webhook_endpoints',
+    'partner_users',
+    'api_key_lookup',
+    'partner_invitation_lookup',
+    'accounts',
+  ]) {
     await sql.unsafe(`alter table ${table} rename to away`);
     await send('POST', '/v1/partner/webhooks', { body: webhook });
     await send('GET', '/v1/partner/users');
     await send('POST', '/v1/partner/actions/submit', { body: { ...action, idempotencyKey: table } });
+    await ask('POST', '/v1/partner/invitations/show', { body: { token: invitation } });
+    await ask('POST', '/v1/partner/auth/login', { body: { email: demo.portal.email, password } });
     await sql.unsafe(`alter table away rename to ${table}`);
   }
 }
