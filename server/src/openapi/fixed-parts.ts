@@ -46,14 +46,14 @@ export const securitySchemes: OpenApiDocument['components']['securitySchemes'] =
     scheme: 'bearer',
     bearerFormat: 'JWT',
     description:
-      'A person, logged in; `x-roles` of each operation says which roles of a partner’s team it is for. `X-Partner-Environment` (`sandbox` or `production`) chooses whose data it is about, else the environment of the host counts; who belongs to several partners names one in `X-Partner-Id`.',
+      'A person, logged in; `x-roles` of each operation says which roles of a partner’s team it is for; `account` is everybody who is logged in, `newcomer` who belongs to no partner yet. `X-Partner-Environment` (`sandbox` or `production`) chooses whose data it is about, else the environment of the host counts; who belongs to several partners names one in `X-Partner-Id`.',
   },
   adminAccessToken: {
     type: 'http',
     scheme: 'bearer',
     bearerFormat: 'JWT',
     description:
-      'Somebody of SIR Giving, logged in by `POST /v1/admin/auth/login`. `X-Partner-Environment` chooses the environment, else that of the host counts.',
+      'Somebody of SIR Giving, logged in by `POST /v1/admin/auth/login`. `X-Partner-Environment` chooses the environment, else that of the host counts. On production data a one-time password has to be proved too, but where `x-roles` names `adminWithoutOtp`.',
   },
   timestamp: {
     type: 'apiKey',
