@@ -1,12 +1,25 @@
 import type { Environment } from '@sirgiving/contract';
-import type { Queryable, Sql, Tx } from '../platform/db.ts';
-import type { Tenant } from '../platform/endpoint.ts';
+import type { Sql, Tx } from '../platform/db.ts';
 import { inTransaction } from '../platform/in-transaction.ts';
+import { plainArray } from '../platform/plain-array.ts';
 
-const EVENTS_AT_ONCE = 5_000;
-/** What one run may count: the others have their turn after it. */
+/** What one transaction may count, spread over its partners. */
+const EVENTS_AT_ONCE = 10_000;
+const PARTNERS_AT_ONCE = 500;
+/** What one run may count: the other jobs have their turn after it. */
 const MAX_ROUNDS = 40;
-const MAX_TENANTS = 500;
+
+/** What one transaction counted. */
+interface Counted {
+  events: number;
+  /** Some partner has more events than its share. */
+  more: boolean;
+}
+
+interface Cursor {
+  partnerId: string;
+  position: number;
+}
 
 /**
  * Counts new events into the hours of the dashboard. They come in the order of their positions, gap-free and never late, and the
@@ -15,58 +28,80 @@ const MAX_TENANTS = 500;
  */
 export async function countEvents({ sql, environment }: { sql: Sql; environment: Environment }): Promise<number> {
   let total = 0;
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const behind = await partnersBehind(sql, environment);
+    if (behind.length === 0) break;
+    const { events, more } = await countTogether(sql, environment, behind);
+    total += events;
+    if (!more && behind.length < PARTNERS_AT_ONCE) break;
+    // All that is left is in the hands of another worker.
+    if (events === 0) break;
+  }
+  return total;
+}
+
+/** Those behind for the longest come first. */
+async function partnersBehind(sql: Sql, environment: Environment): Promise<string[]> {
+  const rows = await sql<{ partnerId: string }[]>`
+    select c.partner_id as "partnerId"
+    from event_counters c
+    left join dashboard_cursors d on d.partner_id = c.partner_id and d.environment = c.environment
+    where c.environment = ${environment} and c.position > coalesce(d.position, 0)
+    order by coalesce(d.counted_until, '-infinity'), c.partner_id
+    limit ${PARTNERS_AT_ONCE}`;
+  return rows.map((row) => row.partnerId);
+}
+
+/** All in one transaction; apart where that fails, so that one partner's trouble does not keep the others waiting. */
+async function countTogether(sql: Sql, environment: Environment, partnerIds: readonly string[]): Promise<Counted> {
+  try {
+    return await inTransaction(sql, (tx) => countNext(tx, environment, partnerIds));
+  } catch (error) {
+    if (partnerIds.length === 1) throw error;
+  }
+  const apart: Counted = { events: 0, more: false };
   const errors: unknown[] = [];
-  for (const tenant of await tenantsBehind(sql, environment)) {
-    // One partner's trouble does not keep the others waiting.
-    await countTenant(sql, tenant).then(
-      (counted) => {
-        total += counted;
+  for (const partnerId of partnerIds) {
+    await countTogether(sql, environment, [partnerId]).then(
+      ({ events, more }) => {
+        apart.events += events;
+        apart.more ||= more;
       },
       (error) => errors.push(error),
     );
   }
   if (errors.length > 0) throw new AggregateError(errors, 'the events of some partners could not be counted');
-  return total;
+  return apart;
 }
 
-async function countTenant(sql: Sql, tenant: Tenant): Promise<number> {
-  let total = 0;
-  for (let round = 0; round < MAX_ROUNDS; round++) {
-    const counted = await inTransaction(sql, (tx) => countNext(tx, tenant));
-    total += counted;
-    if (counted < EVENTS_AT_ONCE) break;
-  }
-  return total;
-}
-
-function tenantsBehind(sql: Queryable, environment: Environment): Promise<Tenant[]> {
-  return sql<Tenant[]>`
-    select c.partner_id as "partnerId", c.environment
-    from event_counters c
-    left join dashboard_cursors d on d.partner_id = c.partner_id and d.environment = c.environment
-    where c.environment = ${environment} and c.position > coalesce(d.position, 0)
-    order by coalesce(d.counted_until, '-infinity'), c.partner_id
-    limit ${MAX_TENANTS}`;
-}
-
-/** Counts the next events of a tenant; 0 also where another worker is at it. */
-async function countNext(tx: Tx, { partnerId, environment }: Tenant): Promise<number> {
+/** Counts the next events of partners; leaves out those that another worker is at. */
+async function countNext(tx: Tx, environment: Environment, partnerIds: readonly string[]): Promise<Counted> {
   await tx`
-    insert into dashboard_cursors (partner_id, environment, position) values (${partnerId}, ${environment}, 0)
+    insert into dashboard_cursors (partner_id, environment, position)
+    select partner_id, ${environment}, 0 from unnest(${[...partnerIds]}::uuid[]) as n (partner_id)
+    order by partner_id
     on conflict do nothing`;
-  const [cursor] = await tx<{ position: number }[]>`
-    select position from dashboard_cursors
-    where partner_id = ${partnerId} and environment = ${environment}
+  const cursors = await tx<Cursor[]>`
+    select partner_id as "partnerId", position from dashboard_cursors
+    where partner_id = any(${[...partnerIds]}::uuid[]) and environment = ${environment}
+    order by partner_id
     for no key update skip locked`;
-  if (cursor === undefined) return 0;
-  const [counted] = await tx<{ count: number }[]>`
+  if (cursors.length === 0) return { events: 0, more: false };
+  const share = Math.ceil(EVENTS_AT_ONCE / cursors.length);
+  const [counted] = await tx<{ events: number; most: number }[]>`
     with part as materialized (
-      select position, type, data, created_at from events
-      where partner_id = ${partnerId} and environment = ${environment} and position > ${cursor.position}
-      order by position limit ${EVENTS_AT_ONCE}
+      select c.partner_id, e.position, e.type, e.data, e.created_at
+      from unnest(
+        ${plainArray(cursors, (c) => c.partnerId)}::uuid[], ${plainArray(cursors, (c) => c.position)}::bigint[]
+      ) as c (partner_id, position)
+      cross join lateral (
+        select position, type, data, created_at from events
+        where partner_id = c.partner_id and environment = ${environment} and position > c.position
+        order by position limit ${share}
+      ) e
     ),
     figures as (
-      select date_trunc('hour', created_at, 'UTC') as hour,
+      select partner_id, date_trunc('hour', created_at, 'UTC') as hour,
         case type
           when 'action.completed' then 'actions.completed'
           when 'action.failed' then 'actions.failed'
@@ -92,17 +127,18 @@ async function countNext(tx: Tx, { partnerId, environment }: Tenant): Promise<nu
     ),
     added as (
       insert into dashboard_hours as h (partner_id, environment, hour, figure, dimension, amount)
-      select ${partnerId}::uuid, ${environment}, hour, figure, dimension, sum(amount)::bigint
+      select partner_id, ${environment}, hour, figure, dimension, sum(amount)::bigint
       from figures where figure is not null
-      group by hour, figure, dimension
+      group by partner_id, hour, figure, dimension
       on conflict (partner_id, environment, hour, figure, dimension) do update set amount = h.amount + excluded.amount
     ),
     moved as (
-      update dashboard_cursors
+      update dashboard_cursors d
       set position = p.position, counted_until = p.created_at
-      from (select position, created_at from part order by position desc limit 1) p
-      where partner_id = ${partnerId} and environment = ${environment}
+      from (select distinct on (partner_id) partner_id, position, created_at from part order by partner_id, position desc) p
+      where d.partner_id = p.partner_id and d.environment = ${environment}
     )
-    select count(*) as count from part`;
-  return counted?.count ?? 0;
+    select coalesce(sum(count), 0)::bigint as events, coalesce(max(count), 0) as most
+    from (select count(*) from part group by partner_id) of_partners`;
+  return { events: counted?.events ?? 0, more: (counted?.most ?? 0) >= share };
 }

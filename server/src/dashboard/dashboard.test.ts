@@ -15,14 +15,19 @@ const summary = async (query = '', partner = api.partner) =>
     .body as unknown as DashboardSummary;
 const series = async (query = '') =>
   (await api.signed('GET', `/v1/partner/dashboard/timeseries${query}`)).body as unknown as DashboardTimeseries;
-const submit = (idempotencyKey: string, amount: number, actionType = 'PURCHASE') =>
-  api.signed('POST', '/v1/partner/actions/submit', {
-    idempotencyKey,
-    actionType,
-    amount,
-    currency: 'USD',
-    stakeholders: [{ stakeholderTypeCode: 'CUSTOMER', partnerUserId: `user-of-${idempotencyKey}` }],
-  });
+const submit = (idempotencyKey: string, amount: number, actionType = 'PURCHASE', partner = api.partner) =>
+  api.signed(
+    'POST',
+    '/v1/partner/actions/submit',
+    {
+      idempotencyKey,
+      actionType,
+      amount,
+      currency: 'USD',
+      stakeholders: [{ stakeholderTypeCode: 'CUSTOMER', partnerUserId: `user-of-${idempotencyKey}` }],
+    },
+    { partner },
+  );
 
 test('the figures are those of the ledger, each event counted once by however many workers', async () => {
   const first = await submit('d-1', 100);
@@ -53,6 +58,25 @@ test('the figures are those of the ledger, each event counted once by however ma
   expect(figures.pools[0]?.runway.tokensPerDay.last7Days).toBe(120);
   expect(await count()).toBe(0);
   expect(await summary()).toMatchObject({ tokens: figures.tokens });
+});
+
+test('many partners are counted together, and one whose events cannot be counted hurts no other', async () => {
+  const others = await Promise.all(Array.from({ length: 5 }, () => api.newPartner()));
+  for (const partner of others) await submit('d-many', 10, 'PURCHASE', partner);
+  const [broken, ...sound] = others.map(({ partnerId }) => partnerId);
+  await api.sql`
+    insert into events (partner_id, id, environment, position, type, data, created_at)
+    select partner_id, gen_random_uuid(), environment, position + 1, 'token_pool.funded', '{"tokens": "many"}', now()
+    from event_counters where partner_id = ${broken ?? ''} and environment = 'sandbox'`;
+  await api.sql`update event_counters set position = position + 1 where partner_id = ${broken ?? ''} and environment = 'sandbox'`;
+  await expect(count()).rejects.toThrow('some partners');
+  const counted = await api.sql<{ partnerId: string }[]>`
+    select partner_id as "partnerId" from dashboard_hours
+    where partner_id = any(${others.map(({ partnerId }) => partnerId)}) and figure = 'tokens.issued' and amount = 10`;
+  expect(counted.map((row) => row.partnerId).toSorted()).toEqual(sound.toSorted());
+  await api.sql`update events set data = '{"tokens": 5}' where partner_id = ${broken ?? ''} and type = 'token_pool.funded' and data ->> 'tokens' = 'many'`;
+  await count();
+  expect(await count()).toBe(0);
 });
 
 test('who was erased is counted no more, and what they were given still is', async () => {
