@@ -11,6 +11,6 @@ export function plainArray<Row>(rows: readonly Row[], read: (row: Row) => string
  * The same for elements that are JSON texts, whatever they hold: what JSON has escaped once holds nothing but `"` and `\\` that a
  * PostgreSQL array must escape, and JSON escapes those in the same way. The driver would look at each character with two patterns.
  */
-export function jsonArray<Row>(rows: readonly Row[], read: (row: Row) => string): string {
+export function jsonArray<Row>(rows: readonly Row[], read: (row: Row) => string | null): string {
   return `{${JSON.stringify(rows.map(read)).slice(1, -1)}}`;
 }

@@ -6,5 +6,11 @@ const UNSTORABLE = /\\\\|\\u(?:0000|d[89a-f][0-9a-f]{2})/g;
  * write and `json` refuses (also those made by cutting a text), become U+FFFD.
  */
 export function storableJson(value: unknown): string {
-  return JSON.stringify(value).replace(UNSTORABLE, (found) => (found === '\\\\' ? found : '\ufffd'));
+  return storableText(JSON.stringify(value));
+}
+
+/** The same for what JSON.stringify has made already. */
+export function storableText(json: string): string {
+  if (!json.includes('\\u')) return json;
+  return json.replace(UNSTORABLE, (found) => (found === '\\\\' ? found : '\ufffd'));
 }

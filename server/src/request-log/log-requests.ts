@@ -3,17 +3,18 @@ import type { Answered } from '../platform/answer-request.ts';
 import { isDatabaseUnavailable } from '../platform/database-faults.ts';
 import type { Sql } from '../platform/db.ts';
 import { rowId } from '../platform/ids.ts';
+import { jsonArray, plainArray } from '../platform/plain-array.ts';
 import { Problem } from '../platform/problem-json.ts';
 import type { ErrorLog } from '../platform/render-problem.ts';
-import { storableJson } from '../platform/storable-json.ts';
+import { storableJson, storableText } from '../platform/storable-json.ts';
 import { Redaction } from './redact-request.ts';
 
 const FLUSH_MILLISECONDS = 1_000;
+const MAX_ROWS_A_SECOND = 3_000;
+/** What may wait while the database does not answer. */
 const MAX_WAITING = 5_000;
-const MAX_ROWS_A_FLUSH = 3_000;
 /** So many are cut and written at once: some milliseconds, after which requests have their turn. */
 const ROWS_AT_ONCE = 200;
-const DROPPED_AT_ONCE = 500;
 const MAX_BODY_BYTES = 8 * 1024;
 const MAX_TARGET_CHARACTERS = 2_000;
 /** Reading the log is not logged. */
@@ -26,8 +27,8 @@ export interface RequestLogDependencies {
 }
 
 /**
- * The request log's writing side. On the path of a request it only notes what is there anyway; every second what has gathered is cut
- * (`Redaction`) and written in sets. It is bounded: where requests come faster than it may write, the oldest are dropped and counted,
+ * The request log's writing side. On the path of a request it only notes what is there anyway; every second, and whenever enough has
+ * gathered, that is cut (`Redaction`) and written in sets. It is bounded: what comes faster than it may write is dropped and counted,
  * since answering comes first. What a process had noted is lost when it is killed.
  */
 export class RequestLog {
@@ -36,14 +37,19 @@ export class RequestLog {
   readonly #redaction = new Redaction();
   readonly #timer: NodeJS.Timeout;
   #waiting: Answered[] = [];
-  #flushing: Promise<void> = Promise.resolve();
+  #writing: Promise<void> | undefined;
+  /** How many more may be noted in this second. */
+  #room = MAX_ROWS_A_SECOND;
   #dropped = 0;
   #toldDropped = 0;
 
   constructor({ sql, log }: RequestLogDependencies) {
     this.#sql = sql;
     this.#log = log;
-    this.#timer = setInterval(() => void this.flush(), FLUSH_MILLISECONDS);
+    this.#timer = setInterval(() => {
+      this.#room = MAX_ROWS_A_SECOND;
+      void this.flush();
+    }, FLUSH_MILLISECONDS);
     this.#timer.unref();
   }
 
@@ -55,50 +61,62 @@ export class RequestLog {
   /** Notes an answer to a proven caller. */
   readonly onAnswered = (answered: Answered): void => {
     if (!('tenant' in answered.caller) || answered.route.startsWith(UNLOGGED)) return;
+    if (this.#room === 0 || this.#waiting.length >= MAX_WAITING) {
+      this.#dropped += 1;
+      return;
+    }
+    this.#room -= 1;
     this.#waiting.push(answered);
-    if (this.#waiting.length > MAX_WAITING) this.#drop(DROPPED_AT_ONCE);
+    // Written while they are young: a second's worth of requests kept alive is most of what the garbage collector has to copy.
+    if (this.#waiting.length >= ROWS_AT_ONCE && this.#writing === undefined) void this.#write(ROWS_AT_ONCE);
   };
 
-  /** Writes what has gathered, at most 3,000 rows. Never rejects. */
-  flush(): Promise<void> {
-    this.#flushing = this.#flushing.then(() => this.#flush());
-    return this.#flushing;
+  /** Writes what has gathered. Never rejects. */
+  async flush(): Promise<void> {
+    await this.#writing;
+    await this.#write(1);
+    this.#tellDropped();
   }
 
   /** Writes the rest and ends. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     await this.flush();
-    await this.flush();
   }
 
-  #drop(count: number): void {
-    this.#waiting.splice(0, count);
-    this.#dropped += count;
+  /** Writes what waits now, in sets of which only the last may be smaller, and that not below `atLeast`. */
+  #write(atLeast: number): Promise<void> {
+    this.#writing ??= this.#writeSets(atLeast).finally(() => {
+      this.#writing = undefined;
+    });
+    return this.#writing;
   }
 
-  async #flush(): Promise<void> {
-    try {
-      for (let written = 0; written < MAX_ROWS_A_FLUSH && this.#waiting.length > 0; written += ROWS_AT_ONCE) {
-        const part = this.#waiting.slice(0, ROWS_AT_ONCE);
-        this.#waiting = this.#waiting.slice(ROWS_AT_ONCE);
+  async #writeSets(atLeast: number): Promise<void> {
+    for (let left = this.#waiting.length; left >= atLeast; left -= ROWS_AT_ONCE) {
+      const part = this.#waiting.slice(0, ROWS_AT_ONCE);
+      this.#waiting = this.#waiting.slice(ROWS_AT_ONCE);
+      try {
         await writeRows(
           this.#sql,
           part.flatMap((answered) => rowOf(answered, this.#redaction) ?? []),
         );
-        await nextTurn();
+      } catch (err) {
+        // What it had in hand is lost: a log is not worth a queue that grows while the database is away.
+        this.#dropped += part.length;
+        this.#toldDropped += part.length;
+        this.#log.error({ requestId: '', err }, 'requests could not be logged');
+        return;
       }
-      if (this.#dropped > this.#toldDropped) {
-        const err = new Error(`${this.#dropped - this.#toldDropped} requests were not logged`);
-        this.#toldDropped = this.#dropped;
-        this.#log.error({ requestId: '', err }, 'more requests came than the request log may write');
-      }
-    } catch (err) {
-      // What it had in hand is lost: a log is not worth a queue that grows while the database is away.
-      this.#dropped += ROWS_AT_ONCE;
-      this.#toldDropped = this.#dropped;
-      this.#log.error({ requestId: '', err }, 'requests could not be logged');
+      await nextTurn();
     }
+  }
+
+  #tellDropped(): void {
+    if (this.#dropped === this.#toldDropped) return;
+    const err = new Error(`${this.#dropped - this.#toldDropped} requests were not logged`);
+    this.#toldDropped = this.#dropped;
+    this.#log.error({ requestId: '', err }, 'more requests came than the request log may write');
   }
 }
 
@@ -116,10 +134,11 @@ interface Row {
   api_key_id: string | null;
   ip: string | null;
   replayed: boolean;
-  ignored_fields: readonly string[];
+  /** These three are JSON. */
+  ignored_fields: string;
+  body: string | null;
+  error: string | null;
   body_bytes: number;
-  body: unknown;
-  error: unknown;
   created_at: string;
 }
 
@@ -143,22 +162,21 @@ function rowOf(answered: Answered, redaction: Redaction): Row | undefined {
     // The address of somebody who looks at a page is theirs, not the partner's.
     ip: caller.kind === 'widget' ? null : request.ip,
     replayed: answered.replayed,
-    ignored_fields: answered.ignoredFields,
+    ignored_fields: storableJson(answered.ignoredFields),
     body_bytes: request.rawBody.length,
     body: bodyOf(answered, redaction),
-    error: failure === undefined ? null : { detail: failure.detail, errors: failure.errors },
+    error: failure === undefined ? null : storableJson({ detail: failure.detail, errors: failure.errors }),
     created_at: answered.answeredAt.toISOString(),
   };
 }
 
-/** Undefined, so left out, where there is none, where it is long, and where it is not JSON. */
-function bodyOf({ request: { rawBody }, body }: Answered, redaction: Redaction): unknown {
-  if (rawBody.length === 0 || rawBody.length > MAX_BODY_BYTES) return undefined;
-  if (body !== undefined) return redaction.body(body);
+/** Null where there is none, where it is long, and where it is not JSON. */
+function bodyOf({ request: { rawBody }, body }: Answered, redaction: Redaction): string | null {
+  if (rawBody.length === 0 || rawBody.length > MAX_BODY_BYTES) return null;
   try {
-    return redaction.body(JSON.parse(rawBody.toString()));
+    return storableText(redaction.body(body ?? JSON.parse(rawBody.toString())));
   } catch {
-    return undefined;
+    return null;
   }
 }
 
@@ -178,18 +196,24 @@ function failureOf(error: unknown) {
     : { status: 500, code: 'INTERNAL_ERROR', detail: 'This was not your mistake.', errors: undefined };
 }
 
-/** One parameter for all rows: the driver's arrays would cost more than the rows. */
 async function writeRows(sql: Sql, rows: readonly Row[]): Promise<void> {
   if (rows.length === 0) return;
   await sql`
     insert into request_log (partner_id, id, environment, method, route, path, status, code, duration_milliseconds, caller, api_key_id,
       ip, replayed, ignored_fields, body_bytes, body, error, created_at)
     select partner_id, id, environment, method, route, path, status, code, duration_milliseconds, caller, api_key_id, ip, replayed,
-      ignored_fields, body_bytes, body, error, created_at
-    from json_to_recordset(${storableJson(rows)}::text::json) as r (
-      partner_id uuid, id uuid, environment text, method text, route text, path text, status smallint, code text,
-      duration_milliseconds integer, caller text, api_key_id uuid, ip text, replayed boolean, ignored_fields json, body_bytes integer,
-      body json, error json, created_at timestamptz
-    )
+      ignored_fields::json, body_bytes, body::json, error::json, created_at
+    from unnest(
+      ${plainArray(rows, (r) => r.partner_id)}::uuid[], ${plainArray(rows, (r) => r.id)}::uuid[],
+      ${plainArray(rows, (r) => r.environment)}::text[], ${plainArray(rows, (r) => r.method)}::text[],
+      ${plainArray(rows, (r) => r.route)}::text[], ${rows.map((r) => r.path)}::text[],
+      ${plainArray(rows, (r) => r.status)}::smallint[], ${plainArray(rows, (r) => r.code)}::text[],
+      ${plainArray(rows, (r) => r.duration_milliseconds)}::integer[], ${plainArray(rows, (r) => r.caller)}::text[],
+      ${plainArray(rows, (r) => r.api_key_id)}::uuid[], ${plainArray(rows, (r) => r.ip)}::text[],
+      ${plainArray(rows, (r) => (r.replayed ? 't' : 'f'))}::boolean[], ${jsonArray(rows, (r) => r.ignored_fields)}::text[],
+      ${plainArray(rows, (r) => r.body_bytes)}::integer[], ${jsonArray(rows, (r) => r.body)}::text[],
+      ${jsonArray(rows, (r) => r.error)}::text[], ${plainArray(rows, (r) => r.created_at)}::timestamptz[]
+    ) as r (partner_id, id, environment, method, route, path, status, code, duration_milliseconds, caller, api_key_id, ip, replayed,
+      ignored_fields, body_bytes, body, error, created_at)
     on conflict do nothing`;
 }

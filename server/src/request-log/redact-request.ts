@@ -50,6 +50,8 @@ const SHOWN_FIELDS: ReadonlySet<string> = new Set([
 ]);
 /** A code that is asked for in a body is a one-time password; in a query it is a problem's. */
 const SECRET_IN_BODIES: ReadonlySet<string> = new Set(['code']);
+/** The longest key of metadata that the contract allows: what is longer was never meant for a name. */
+const MAX_NAME_CHARACTERS = 40;
 const MARKER_CHARACTERS = 8;
 
 /**
@@ -64,23 +66,28 @@ export class Redaction {
     return `[redacted ${hash('sha256', this.#salt + JSON.stringify(value)).slice(0, MARKER_CHARACTERS)}]`;
   }
 
-  /** A body with markers in place of everything that is not known to be harmless. */
-  body(value: unknown): unknown {
+  /** A body as JSON text, with markers in place of everything that is not known to be harmless. */
+  body(value: unknown): string {
     return this.#part(value, false);
   }
 
-  #part(value: unknown, isShown: boolean): unknown {
-    if (Array.isArray(value)) return value.map((item: unknown) => this.#part(item, isShown));
+  // Written at once and not first made anew as an object: this runs for every request.
+  #part(value: unknown, isShown: boolean): string {
+    if (Array.isArray(value)) return `[${value.map((item: unknown) => this.#part(item, isShown)).join(',')}]`;
     if (typeof value === 'object' && value !== null) {
-      return Object.fromEntries(
-        Object.entries(value).map(([name, part]) => {
-          const shown = SHOWN_FIELDS.has(name) && !SECRET_IN_BODIES.has(name);
-          // An unknown field may have anything for its name, too.
-          return [name.length > 100 ? this.marker(name) : name, this.#part(part, shown)];
-        }),
-      );
+      const members = Object.entries(value).map(([name, part]) => {
+        const shown = SHOWN_FIELDS.has(name) && !SECRET_IN_BODIES.has(name);
+        return `${JSON.stringify(this.#name(name))}:${this.#part(part, shown)}`;
+      });
+      return `{${members.join(',')}}`;
     }
-    return isShown || value === null || typeof value === 'boolean' ? value : this.marker(value);
+    const isHarmless = isShown || value === null || typeof value === 'boolean';
+    return isHarmless ? JSON.stringify(value) : `"${this.marker(value)}"`;
+  }
+
+  /** An unknown field may have anything for its name, a secret too. */
+  #name(name: string): string {
+    return name.length > MAX_NAME_CHARACTERS ? this.marker(name) : name;
   }
 
   /** A request target: ids of users and values of the query that are not known to be harmless are cut. */
@@ -98,7 +105,7 @@ export class Redaction {
       .split('&')
       .map((pair) => {
         const [name = '', ...value] = pair.split('=');
-        return SHOWN_FIELDS.has(name) ? pair : `${name}=${this.marker(value.join('='))}`;
+        return SHOWN_FIELDS.has(name) ? pair : `${this.#name(name)}=${this.marker(value.join('='))}`;
       });
     return `${shown}?${query.join('&')}`;
   }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RequestLogDetail, RequestLogEntry } from '@sirgiving/contract';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Answer, startTestApp, type TestApp } from '../../test/app.ts';
@@ -132,7 +133,7 @@ test('requests that nobody proved are on nobody’s log', async () => {
   expect((await api.signed('GET', `/v1/partner/requests/${idOf(forged)}`)).status).toBe(404);
 });
 
-test('under pressure the oldest are dropped and counted, and a flush is bounded', async () => {
+test('what comes faster than the log may write is dropped and counted, and the next second has room again', async () => {
   const errors: unknown[] = [];
   const log = new RequestLog({ sql: api.sql, log: { error: (fields) => void errors.push(fields) } });
   const tenant = { partnerId: randomIds.uuid(), environment: 'sandbox' } as const;
@@ -140,11 +141,14 @@ test('under pressure the oldest are dropped and counted, and a flush is bounded'
   const request = { method: 'GET', target: '/v1/partner/config', rawBody: Buffer.alloc(0), ip: '192.0.2.1' };
   const common = { caller, route: '/v1/partner/config', request, body: undefined, status: 200, error: undefined };
   const began = performance.now();
-  for (let n = 0; n < 12_000; n++) {
-    const answeredAt = systemClock.now();
-    const about = { requestId: publicId('req', randomIds.uuid()), durationMilliseconds: 1, answeredAt };
-    log.onAnswered({ ...common, ...about, replayed: false, ignoredFields: [] });
-  }
+  const answer = (times: number) => {
+    for (let n = 0; n < times; n++) {
+      const answeredAt = systemClock.now();
+      const about = { requestId: publicId('req', randomIds.uuid()), durationMilliseconds: 1, answeredAt };
+      log.onAnswered({ ...common, ...about, replayed: false, ignoredFields: [] });
+    }
+  };
+  answer(12_000);
   expect(performance.now() - began).toBeLessThan(2_000);
   const count = async () => {
     const [row] = await api.sql<{ count: number; ips: number }[]>`
@@ -153,11 +157,12 @@ test('under pressure the oldest are dropped and counted, and a flush is bounded'
   };
   await log.flush();
   expect(await count()).toEqual({ count: 3_000, ips: 0 });
-  await log.stop();
-  const total = (await count())?.count ?? 0;
-  expect(total + log.dropped).toBe(12_000);
-  expect(total).toBeGreaterThanOrEqual(4_500);
+  expect(log.dropped).toBe(9_000);
   expect(errors).toHaveLength(1);
+  await sleep(1_100);
+  answer(450);
+  await log.stop();
+  expect(await count()).toEqual({ count: 3_450, ips: 0 });
 });
 
 test(`requests are kept for ${KEPT_REQUEST_DAYS} days`, async () => {
@@ -166,17 +171,17 @@ test(`requests are kept for ${KEPT_REQUEST_DAYS} days`, async () => {
   expect(await purgeRequests(api.sql, at(KEPT_REQUEST_DAYS - 1), 'sandbox')).toBe(0);
   expect(await purgeRequests(api.sql, at(KEPT_REQUEST_DAYS + 1), 'production')).toBe(0);
   expect((await rows()).length).toBe(1);
-  expect(await purgeRequests(api.sql, at(KEPT_REQUEST_DAYS + 1), 'sandbox')).toBeGreaterThan(4_500);
+  expect(await purgeRequests(api.sql, at(KEPT_REQUEST_DAYS + 1), 'sandbox')).toBeGreaterThan(3_450);
   expect(await rows()).toEqual([]);
 });
 
 test('equal values have equal markers in one process, and others in another', () => {
   const [one, other] = [new Redaction(), new Redaction()];
   const body = { email: 'a@b.c', nested: [{ token: 'x', tokens: 5, code: '123456' }], amount: 1 };
-  expect(one.body(body)).toEqual(one.body(body));
-  expect(one.body(body)).toMatchObject({ amount: 1, nested: [{ tokens: 5 }] });
+  expect(one.body(body)).toBe(one.body(body));
+  expect(JSON.parse(one.body(body))).toMatchObject({ amount: 1, nested: [{ tokens: 5 }] });
   expect(one.marker('x')).not.toBe(other.marker('x'));
-  expect(JSON.stringify(one.body(body))).not.toMatch(/a@b|123456/);
+  expect(one.body(body)).not.toMatch(/a@b|123456/);
   expect(one.target('/v1/partner/users/jane?limit=5&search=jane', '/v1/partner/users/:externalId')).toMatch(
     /^\/v1\/partner\/users\/\[redacted \w{8}\]\?limit=5&search=\[redacted \w{8}\]$/,
   );

@@ -228,6 +228,7 @@ async function actAsPages({ accessToken, invitation }: OfPeople): Promise<void> 
     await ask('GET', `${config}?key=${secret}`, { headers: page(shop) });
     await ask('GET', `${config}?key=${secret}`, { headers: page('https://elsewhere.example.org') });
     await ask('GET', config, { headers: page(shop, { 'x-partner-key': secret }) });
+    await ask('GET', `${config}?${secret}=1`, { headers: page('https://elsewhere.example.org') });
   }
   await ask('PATCH', path, {
     body: { allowedOrigins: [`https://${demo.hmacSecret}@shop.example.org`] },
