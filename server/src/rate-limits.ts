@@ -1,7 +1,6 @@
-import type { Counting } from './platform/answer-request.ts';
-import { rateLimited } from './platform/answer-request.ts';
 import type { Caller, Tenant } from './platform/caller.ts';
 import type { Clock } from './platform/clock.ts';
+import { type Counting, rateLimited } from './platform/count-request.ts';
 import { createRateLimits } from './platform/rate-limit.ts';
 import { addressToCount } from './platform/trusted-proxy.ts';
 

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify';
 import type { Caller } from './caller.ts';
 import { CallerRefused } from './caller-refused.ts';
 import type { Clock } from './clock.ts';
+import { type Counting, countRequest, countRest } from './count-request.ts';
 import type { Call, Endpoint, Tenant } from './endpoint.ts';
 import {
   type IdempotencyDependencies,
@@ -12,7 +13,6 @@ import {
   runOnce,
 } from './idempotent-request.ts';
 import { Problem, problem } from './problem-json.ts';
-import type { RateLimit, Standing } from './rate-limit.ts';
 import { withinReadDeadline } from './read-deadline.ts';
 import { compileRequestChecks, type RequestChecks } from './request-validation.ts';
 import type { ClientIp } from './trusted-proxy.ts';
@@ -128,8 +128,19 @@ export function answerRoute(deps: AnswerDependencies, route: RouteToAnswer): Rou
     } finally {
       const { statusCode: status, elapsedTime: durationMilliseconds } = reply;
       const replayed = error === undefined && reply.hasHeader('idempotent-replayed');
-      const about = { caller, requestId: request.id, route: route.path, request: unproven, ...told };
-      deps.onAnswered({ ...about, status, error, replayed, durationMilliseconds, answeredAt: deps.clock.now() });
+      deps.onAnswered({
+        caller,
+        requestId: request.id,
+        route: route.path,
+        request: unproven,
+        body: told.body,
+        ignoredFields: told.ignoredFields,
+        status,
+        error,
+        replayed,
+        durationMilliseconds,
+        answeredAt: deps.clock.now(),
+      });
     }
   };
 }
@@ -184,45 +195,6 @@ async function prove(
     if (error instanceof Problem && error.status < 500) await deps.countAddress(request.ip);
     throw error;
   }
-}
-
-/** Under which limit a request counts, and as whose. */
-export interface Counting {
-  limit: RateLimit;
-  key: string;
-}
-
-async function countRequest({ limit, key }: Counting, points: number, reply: FastifyReply): Promise<void> {
-  const standing = await limit.count(key, points);
-  if (standing.allowed && isTighterThan(standing, reply)) return;
-  reply.header('x-ratelimit-limit', standing.limit);
-  reply.header('x-ratelimit-remaining', standing.remaining);
-  reply.header('x-ratelimit-reset', standing.resetAtSeconds);
-  if (!standing.allowed) throw rateLimited(standing, points);
-}
-
-/** Whether another limit, counted before, leaves less: the headers tell the one that is met first. */
-function isTighterThan(standing: Standing, reply: FastifyReply): boolean {
-  const told = reply.getHeader('x-ratelimit-limit');
-  return (
-    told !== undefined &&
-    told !== standing.limit &&
-    Number(reply.getHeader('x-ratelimit-remaining')) < standing.remaining
-  );
-}
-
-/** The first point was taken before the body was read. No request is so big that a whole minute would not be enough for it. */
-async function countRest(counting: Counting, cost: number, reply: FastifyReply): Promise<void> {
-  const rest = Math.min(cost, counting.limit.pointsPerMinute) - 1;
-  if (rest > 0) await countRequest(counting, rest, reply);
-}
-
-/** 429 with the seconds to wait. */
-export function rateLimited(standing: Standing, points = 1): Problem {
-  const what = points === 1 ? 'requests' : `requests, and this one counts for ${points + 1}`;
-  return problem('RATE_LIMITED', `At most ${standing.limit} ${what} a minute.`, {
-    headers: { 'Retry-After': String(standing.retryAfterSeconds) },
-  });
 }
 
 function readCall(

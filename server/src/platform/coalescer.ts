@@ -1,3 +1,5 @@
+import { inPortions } from './in-portions.ts';
+
 /** What became of one item of a batch. `held`: someone else holds what it needs; `replan`: what it was planned on has changed. */
 export type ItemOutcome<Result> = { result: Result } | { error: unknown } | { again: 'held' | 'replan' };
 
@@ -53,22 +55,6 @@ const SWEEP_MILLISECONDS = 250;
  * cost more than one whole: with 64 connections over 200 partners 1.4 times as much.
  */
 const SECOND_LANE_AFTER_MILLISECONDS = 25;
-type Answer = () => void;
-
-/**
- * Answers a batch's items in portions, each in a turn of the event loop of its own: the next batch's statements leave first, and what
- * the database says to them is not kept waiting behind 256 answers.
- */
-function tell(answers: Answer[]): void {
-  if (answers.length === 0) return;
-  setImmediate(() => {
-    for (const answer of answers.splice(0, ANSWERS_PER_TURN)) answer();
-    tell(answers);
-  });
-}
-
-const ANSWERS_PER_TURN = 8;
-
 /** When the first of those that wait came; infinity where none does. */
 function oldestOf(queues: readonly { waiting: readonly { enqueuedAt: number }[] }[]): number {
   return Math.min(...queues.map(({ waiting }) => waiting[0]?.enqueuedAt ?? Number.POSITIVE_INFINITY));
@@ -219,14 +205,14 @@ export class Coalescer<Item, Result> {
     const since = Math.min(...parts.flatMap((part) => part.taken.map((waiting) => waiting.enqueuedAt)));
     this.options.run(items, mode, lane, since).then((outcomes) => {
       let next = 0;
-      const answers: Answer[] = [];
+      const answers: (() => void)[] = [];
       for (const { queue, taken } of parts) {
         answers.push(...this.settle(queue, taken, outcomes.slice(next, next + taken.length), mode, startedAt));
         next += taken.length;
       }
       this.freeLanes[mode].push(lane);
       this.pump();
-      tell(answers);
+      inPortions(answers);
     });
   }
 
@@ -236,11 +222,11 @@ export class Coalescer<Item, Result> {
     outcomes: ItemOutcome<Result>[],
     mode: BatchMode,
     startedAt: number,
-  ): Answer[] {
+  ): (() => void)[] {
     const now = performance.now();
     queue.running = false;
     const again: Waiting<Item, Result>[] = [];
-    const answers: Answer[] = [];
+    const answers: (() => void)[] = [];
     let held = false;
     taken.forEach((waiting, index) => {
       const outcome = outcomes[index] ?? { error: this.options.unavailable() };

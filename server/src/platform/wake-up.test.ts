@@ -38,12 +38,12 @@ test('a process without a listener wakes those that have one, of its own environ
   await Promise.all([sandbox.end(), production.end()]);
 });
 
-test('a thousand nudges are one at once and one after 20 ms', async () => {
+test('a thousand nudges are one at once and one after 50 ms', async () => {
   const listener = await listening();
   for (let nudge = 0; nudge < 1_000; nudge++) listener.wakeUp.nudge();
   expect(listener.wakes()).toBe(1);
   await until(() => listener.wakes() === 2, 'the second wake');
-  await sleep(60);
+  await sleep(120);
   expect(listener.wakes()).toBe(2);
   await listener.end();
 });

@@ -13,11 +13,11 @@ export interface WakeUp {
   stop(): void;
 }
 
-const MIN_GAP_MILLISECONDS = 20;
+const MIN_GAP_MILLISECONDS = 50;
 
 /**
  * A process that has a worker wakes that one, directly; one without tells the others by NOTIFY. Either at once, and then at most once
- * in 20 ms: a busy API would otherwise pay a statement for each commit. `sql`: a pool for single statements; LISTEN opens a connection of its
+ * in 50 ms: a busy API would otherwise pay a statement for each commit. `sql`: a pool for single statements; LISTEN opens a connection of its
  * own beside it, which reconnects by itself.
  */
 export function createWakeUp(sql: Sql, environment: Environment, log: Pick<Logger, 'warn'>): WakeUp {
