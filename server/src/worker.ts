@@ -16,7 +16,7 @@ import type { SecretBox } from './platform/secret-box.ts';
 import type { WakeUp } from './platform/wake-up.ts';
 import { refillPools } from './pools/index.ts';
 import { purgeRequests } from './request-log/index.ts';
-import { fanOut, WebhookDeliverer } from './webhooks/index.ts';
+import { fanOut, passUnheard, WebhookDeliverer } from './webhooks/index.ts';
 
 export interface WorkerDependencies {
   /** A pool of the worker's own, so that a busy API does not hold up deliveries; 8 connections are enough. */
@@ -75,6 +75,7 @@ export function startWorker(deps: WorkerDependencies): Worker {
     run: async () => deliverer.wake(await fanOut(deps)),
   };
   const ofThisEnvironment: readonly Job[] = [
+    { name: 'pass events that nobody hears', everyMilliseconds: SECOND_MILLISECONDS, run: () => passUnheard(deps) },
     { name: 'deliver webhooks', everyMilliseconds: SECOND_MILLISECONDS, run: () => deliverer.sweep() },
     // Not woken by nudges: those come with every action, and a mail may take a second.
     {

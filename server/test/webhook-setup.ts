@@ -10,7 +10,7 @@ import { randomIds, rowId } from '../src/platform/ids.ts';
 import { createSecretBox } from '../src/platform/secret-box.ts';
 import { createWebhook } from '../src/webhooks/create-webhook.ts';
 import { type DeliverDependencies, WebhookDeliverer } from '../src/webhooks/deliver-webhook.ts';
-import { type FanOutDependencies, fanOut } from '../src/webhooks/fan-out.ts';
+import { type FanOutDependencies, fanOut, passUnheard } from '../src/webhooks/fan-out.ts';
 import { recordEvents } from '../src/webhooks/record-events.ts';
 
 /** A clock that stands still until it is moved. */
@@ -93,7 +93,12 @@ export async function emitEvents(
 export function webhookMachinery(
   sql: Sql,
   options: Partial<DeliverDependencies & FanOutDependencies> = {},
-): { deliverer: WebhookDeliverer; fanOut(): ReturnType<typeof fanOut>; deliverAll(): Promise<void> } {
+): {
+  deliverer: WebhookDeliverer;
+  fanOut(): ReturnType<typeof fanOut>;
+  passUnheard(): Promise<void>;
+  deliverAll(): Promise<void>;
+} {
   const deps = {
     sql,
     environment: 'sandbox' as const,
@@ -112,6 +117,7 @@ export function webhookMachinery(
   return {
     deliverer,
     fanOut: () => fanOut(deps),
+    passUnheard: () => passUnheard(deps),
     deliverAll: async () => {
       await fanOut(deps);
       await deliverer.sweep();

@@ -8,6 +8,7 @@ import { problem } from '../platform/problem-json.ts';
 import type { SecretBox } from '../platform/secret-box.ts';
 import { assertCustomHeaders } from './custom-headers.ts';
 import { sealHeaders, sealSecret } from './endpoint-secrets.ts';
+import { startWithNewEvents } from './fan-out.ts';
 import { presentWebhook } from './present-webhook.ts';
 
 const MAX_WEBHOOKS = 20;
@@ -45,6 +46,7 @@ export async function createWebhook(
   now: Date,
 ): Promise<CreatedWebhook> {
   await assertRoomForOne(tx, tenant);
+  await startWithNewEvents(tx, tenant);
   const place = { ...tenant, endpointId: deps.ids.uuid() };
   const secret = `whsec_${randomBytes(SECRET_BYTES).toString('hex')}`;
   const row = {

@@ -88,11 +88,18 @@ test('a partner without webhooks: the cursor follows, and a webhook registered l
   await emitEvents(sql, partnerId, 1_700);
   const machinery = webhookMachinery(sql);
   expect(await machinery.fanOut()).toEqual([]);
+  await machinery.passUnheard();
   expect(await cursorOf(partnerId)).toBe(1_700);
+  await emitEvents(sql, partnerId, 3);
   const webhook = await registerWebhook(sql, partnerId, URL);
   const [id] = await emitEvents(sql, partnerId, 1);
+  await Promise.all([machinery.fanOut(), machinery.passUnheard()]);
+  expect(await deliveriesOf(partnerId, webhook.endpointId)).toEqual([{ event_id: id, sequence: 1, position: 1_704 }]);
+  const second = await registerWebhook(sql, partnerId, URL);
+  const [next] = await emitEvents(sql, partnerId, 1);
   await machinery.fanOut();
-  expect(await deliveriesOf(partnerId, webhook.endpointId)).toEqual([{ event_id: id, sequence: 1, position: 1_701 }]);
+  expect((await deliveriesOf(partnerId, webhook.endpointId)).map((row) => row.event_id)).toEqual([id, next]);
+  expect((await deliveriesOf(partnerId, second.endpointId)).map((row) => row.event_id)).toEqual([next]);
 });
 
 test('many partners without webhooks are passed at once, by several workers, and one with a webhook is not', async () => {
@@ -103,9 +110,9 @@ test('many partners without webhooks are passed at once, by several workers, and
   const workers = [1, 2, 3].map(() => webhookMachinery(sql));
   for (let round = 0; round < 3; round++) {
     await Promise.all(partners.map((partnerId) => emitEvents(sql, partnerId, 5)));
-    await Promise.all(workers.map((worker) => worker.fanOut()));
+    await Promise.all(workers.flatMap((worker) => [worker.fanOut(), worker.passUnheard()]));
   }
-  await workers[0]?.fanOut();
+  await Promise.all([workers[0]?.fanOut(), workers[0]?.passUnheard()]);
   const cursors = await Promise.all(partners.map(cursorOf));
   expect(cursors).toEqual(partners.map(() => 15));
   expect((await deliveriesOf(heard, webhook.endpointId)).map((row) => row.sequence)).toHaveLength(15);

@@ -2,6 +2,7 @@ import type { Environment } from '@sirgiving/contract';
 import type { Logger } from 'pino';
 import type { Clock } from '../platform/clock.ts';
 import { type Sql, sqlState, type Tx } from '../platform/db.ts';
+import type { Tenant } from '../platform/endpoint.ts';
 import type { Ids } from '../platform/ids.ts';
 import { inTransaction } from '../platform/in-transaction.ts';
 import { plainArray } from '../platform/plain-array.ts';
@@ -16,6 +17,8 @@ export interface FanOutDependencies {
   readonly log: Pick<Logger, 'warn' | 'error'>;
 }
 
+type Source = Pick<FanOutDependencies, 'sql' | 'environment'>;
+
 const MAX_EVENTS = 500;
 const MAX_PARTNERS_AT_ONCE = 4;
 const UNIQUE_VIOLATION = '23505';
@@ -26,7 +29,6 @@ interface PartnerWithEvents {
   passed: number | undefined;
   /** The position of its newest event. */
   last: number;
-  hasEndpoints: boolean;
 }
 
 /** What one transaction for one partner did. */
@@ -39,16 +41,15 @@ interface Round {
 const NOTHING: Round = { touched: [], more: false };
 
 /**
- * Turns events into deliveries, for every partner of the environment that has events beyond its cursor, and answers which endpoints
- * got some. Safe to run in several workers at once: a partner's cursor row is locked for each step, and who finds it locked passes on.
+ * Turns events into deliveries, for every partner of the environment that has webhooks and events beyond its cursor, and answers which
+ * endpoints got some. Safe to run in several workers at once: a partner's cursor row is locked for each step, and who finds it locked passes on.
  * A partner that fails is logged and hurts no other.
  */
 export async function fanOut(deps: FanOutDependencies): Promise<EndpointRef[]> {
   const touched = new Map<string, EndpointRef>();
-  const partners = await listPartnersWithEvents(deps.sql, deps.environment);
+  const partners = await listPartnersWithEvents(deps, 'heard');
   await openCursors(deps, partners);
-  await passUnheard(deps, partners);
-  let waiting = partners.filter((partner) => partner.hasEndpoints).map((partner) => partner.partnerId);
+  let waiting = partners.map((partner) => partner.partnerId);
   // In rounds of one step each, so that a partner with a long backlog does not keep the others waiting.
   while (waiting.length > 0) {
     const next: string[] = [];
@@ -65,20 +66,24 @@ export async function fanOut(deps: FanOutDependencies): Promise<EndpointRef[]> {
   return [...touched.values()];
 }
 
-async function listPartnersWithEvents(sql: Sql, environment: Environment): Promise<PartnerWithEvents[]> {
+/** `heard`: those that have webhooks, `unheard`: those that have none. */
+async function listPartnersWithEvents(
+  { sql, environment }: Source,
+  which: 'heard' | 'unheard',
+): Promise<PartnerWithEvents[]> {
   const rows = await sql<(Omit<PartnerWithEvents, 'passed'> & { passed: number | null })[]>`
-    select c.partner_id as "partnerId", f.position as passed, c.position as last,
-      exists (
-        select from webhook_endpoints e
-        where e.partner_id = c.partner_id and e.environment = c.environment and e.deleted_at is null
-      ) as "hasEndpoints"
+    select c.partner_id as "partnerId", f.position as passed, c.position as last
     from event_counters c
     left join fan_out_cursors f on f.partner_id = c.partner_id and f.environment = c.environment
-    where c.environment = ${environment} and c.position > coalesce(f.position, 0)`;
+    where c.environment = ${environment} and c.position > coalesce(f.position, 0)
+      and ${which === 'heard'} = exists (
+        select from webhook_endpoints e
+        where e.partner_id = c.partner_id and e.environment = c.environment and e.deleted_at is null
+      )`;
   return rows.map((row) => ({ ...row, passed: row.passed ?? undefined }));
 }
 
-async function openCursors({ sql, environment }: FanOutDependencies, partners: readonly PartnerWithEvents[]) {
+async function openCursors({ sql, environment }: Source, partners: readonly PartnerWithEvents[]) {
   const missing = partners.flatMap(({ partnerId, passed }) => (passed === undefined ? [partnerId] : []));
   if (missing.length === 0) return;
   await sql`
@@ -89,16 +94,18 @@ async function openCursors({ sql, environment }: FanOutDependencies, partners: r
 }
 
 /**
- * Moves the cursors of partners that nobody listens to, all in one statement: with a transaction for each, 200 busy partners without a
- * webhook cost as much as a quarter of their actions. The events that it passes were committed before it looks for endpoints, and a
- * cursor that another worker holds or has moved is left alone.
+ * Moves the cursors of partners that nobody listens to, all in one statement: it is nobody's business when, and a transaction for each
+ * of 200 busy partners cost a quarter of what their actions cost. The events that it passes were committed before it looks for webhooks,
+ * and a cursor that another worker holds or has moved is left alone.
  */
-async function passUnheard({ sql, environment }: FanOutDependencies, partners: readonly PartnerWithEvents[]) {
-  const unheard = partners.filter((partner) => !partner.hasEndpoints);
+export async function passUnheard(deps: Source): Promise<void> {
+  const { sql, environment } = deps;
+  const unheard = await listPartnersWithEvents(deps, 'unheard');
   if (unheard.length === 0) return;
+  await openCursors(deps, unheard);
+  // In a WITH of its own, so that it is locked once, whatever plan the update gets.
   await sql`
-    update fan_out_cursors f set position = n.last
-    from (
+    with mine as materialized (
       select f.partner_id, n.last
       from unnest(
         ${plainArray(unheard, (p) => p.partnerId)}::uuid[], ${plainArray(unheard, (p) => p.passed ?? 0)}::bigint[],
@@ -111,8 +118,26 @@ async function passUnheard({ sql, environment }: FanOutDependencies, partners: r
       )
       order by f.partner_id
       for no key update of f skip locked
-    ) n
-    where f.partner_id = n.partner_id and f.environment = ${environment}`;
+    )
+    update fan_out_cursors f set position = mine.last
+    from mine
+    where f.partner_id = mine.partner_id and f.environment = ${environment}`;
+}
+
+/**
+ * A first webhook hears of what happens from now on; what nobody listened to before may not have been passed yet. In the transaction
+ * that registers it, before it is there.
+ */
+export async function startWithNewEvents(tx: Tx, { partnerId, environment }: Tenant): Promise<void> {
+  await tx`
+    insert into fan_out_cursors as f (partner_id, environment, position)
+    select c.partner_id, c.environment, c.position from event_counters c
+    where c.partner_id = ${partnerId} and c.environment = ${environment}
+      and not exists (
+        select from webhook_endpoints e
+        where e.partner_id = ${partnerId} and e.environment = ${environment} and e.deleted_at is null
+      )
+    on conflict (partner_id, environment) do update set position = excluded.position where f.position < excluded.position`;
 }
 
 async function fanOutSafely(deps: FanOutDependencies, partnerId: string): Promise<Round> {

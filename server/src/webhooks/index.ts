@@ -1,4 +1,4 @@
 export { WebhookDeliverer } from './deliver-webhook.ts';
-export { fanOut } from './fan-out.ts';
+export { fanOut, passUnheard } from './fan-out.ts';
 export { findFirstAnsweredDelivery, findFirstWebhookUrl } from './queries.ts';
 export { webhookEndpoints } from './routes.ts';
