@@ -22,7 +22,7 @@ import { sendLoad } from './wrk.mjs';
 
 const MAIN = fileURLToPath(new URL('../server/dist/main.js', import.meta.url));
 // As in package.json's start script.
-const NODE_FLAGS = ['--max-semi-space-size=32'];
+const NODE_FLAGS = ['--max-semi-space-size=32', '--no-parallel-scavenge'];
 const COMMAND_LINE = fileURLToPath(new URL('../server/dist/cli.js', import.meta.url));
 const BATCH_CONNECTIONS = 4;
 
