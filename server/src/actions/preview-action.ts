@@ -23,7 +23,7 @@ export async function previewAction(
     readDefaultPools(sql, book, [tenant], 'none'),
     readStakeholderUsers(sql, wanted),
   ]);
-  const pools = { locked: new Map(found.map((pool) => [tenantKey(pool), pool])), existing: new Set<string>() };
+  const pools = { locked: new Map(found.map((pool) => [tenantKey(pool), pool])), held: new Set<string>() };
   const item: BoardItem = { submission, existing: undefined, outcome: undefined, decision: undefined };
   decideSubmissions([item], pools, book, new UserDirectory(users), ids, now);
   const { decision, outcome } = item;

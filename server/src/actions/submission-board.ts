@@ -61,10 +61,10 @@ export function keyReused(submission: Submission, existing: ExistingAction): Pro
   });
 }
 
-/** Pools of the tenants of a batch: which are locked here, and which exist at all. */
+/** Pools of the tenants of a batch: which are locked here, and which tenants have one that somebody else holds. */
 export interface DefaultPools {
   locked: ReadonlyMap<string, LockedPool>;
-  existing: ReadonlySet<string>;
+  held: ReadonlySet<string>;
 }
 
 /** Settles what needs no lock: replays are marked, other bodies are refused, items whose pool someone else holds go back. */
@@ -77,8 +77,7 @@ export function judgeExisting(items: readonly BoardItem[], pools: DefaultPools, 
     } else if (existing !== undefined && existing.status !== 'FAILED') {
       replays.push(item);
     } else {
-      const tenant = tenantKey(submission);
-      if (pools.existing.has(tenant) && !pools.locked.has(tenant)) {
+      if (pools.held.has(tenantKey(submission))) {
         item.outcome = { again: mode === 'shared' ? 'held' : 'replan' };
       }
     }

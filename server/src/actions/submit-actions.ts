@@ -62,14 +62,15 @@ export async function submitActions(
   const tenants = [...new Map(submissions.map((s) => [tenantKey(s), s])).values()];
 
   // Sent together, run in this order: once a pool is locked, the read by key sees every action that was rewarded from it.
-  const [lockedPools, poolsThere, existing, knownUsers] = await Promise.all([
+  const [lockedPools, existing, knownUsers] = await Promise.all([
     readDefaultPools(tx, book, tenants, mode === 'shared' ? 'skip' : 'wait'),
-    tenantsWithPool(tx, tenants),
     readByKeys(tx, submissions),
     readStakeholderUsers(tx, distinctUsers(submissions)),
   ]);
   await failpoints.reached('lock');
-  const pools = { locked: new Map(lockedPools.map((pool) => [tenantKey(pool), pool])), existing: poolsThere };
+  const locked = new Map(lockedPools.map((pool) => [tenantKey(pool), pool]));
+  const others = tenants.filter((tenant) => !locked.has(tenantKey(tenant)));
+  const pools = { locked, held: await tenantsWithPool(tx, others) };
 
   const items = boardOf(submissions, existing);
   await answerReplays(tx, judgeExisting(items, pools, mode));
@@ -102,7 +103,9 @@ function boardOf(submissions: readonly Submission[], existing: readonly Existing
   }));
 }
 
+/** Of tenants whose pool is not locked here: those that have one all the same. */
 async function tenantsWithPool(tx: Tx, tenants: readonly Submission[]): Promise<Set<string>> {
+  if (tenants.length === 0) return new Set();
   const rows = await tx<{ partnerId: string; environment: 'sandbox' | 'production' }[]>`
     select p.partner_id as "partnerId", p.environment
     from unnest(${tenants.map((t) => t.partnerId)}::uuid[], ${tenants.map((t) => t.environment)}::text[]) as t (partner_id, environment)

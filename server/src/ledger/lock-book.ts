@@ -74,12 +74,14 @@ export const emptyBook = (): Book => ({ pools: new Map(), accounts: new Map() })
 function addPools(book: Book, rows: Iterable<PoolRow>): LockedPool[] {
   const pools: LockedPool[] = [];
   for (const row of rows) {
-    const { partnerId, id, environment, status, rates, restrictions, headSequence, headHash, ...rest } = row;
-    const { thresholds, lastAllocationBalance, alertedThresholds, depletedAtBalance, ...account } = rest;
+    const { partnerId, id, environment, status, rates, restrictions, headSequence, headHash } = row;
+    const { thresholds, lastAllocationBalance, alertedThresholds, depletedAtBalance } = row;
     const alerts = { thresholds, lastAllocationBalance, alertedThresholds, depletedAtBalance };
     const pool = { partnerId, id, environment, status, rates, restrictions, alerts, headSequence, headHash };
+    const { balance, debtAllowed, sequence, allocated, rewarded, reversed, redeemed } = row;
+    const amounts = { balance, debtAllowed, sequence, allocated, rewarded, reversed, redeemed };
     book.pools.set(id, pool);
-    book.accounts.set(id, { ...account, partnerId, id, environment, kind: 'pool' });
+    book.accounts.set(id, { partnerId, id, environment, kind: 'pool', ...amounts });
     pools.push(pool);
   }
   return pools;

@@ -279,8 +279,8 @@ export class Coalescer<Item, Result> {
   private giveUpOnLateItems(now: number): void {
     const isLate = (waiting: Waiting<Item, Result>) => now - waiting.enqueuedAt > this.options.maxWaitMilliseconds;
     for (const queue of this.queues.values()) {
-      const late = queue.waiting.filter(isLate);
-      if (late.length > 0) {
+      if (queue.waiting.some(isLate)) {
+        const late = queue.waiting.filter(isLate);
         queue.waiting = queue.waiting.filter((waiting) => !isLate(waiting));
         this.queued -= late.length;
         for (const waiting of late) waiting.reject(this.options.unavailable());

@@ -1,4 +1,4 @@
-const PER_TURN = 8;
+const PER_TURN = 2;
 
 /**
  * Does things in portions, each in a turn of the event loop of its own: a batch's answers then do not keep waiting what the database says

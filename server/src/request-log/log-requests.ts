@@ -13,8 +13,8 @@ const FLUSH_MILLISECONDS = 1_000;
 const MAX_ROWS_A_SECOND = 3_000;
 /** What may wait while the database does not answer. */
 const MAX_WAITING = 5_000;
-/** So many are cut and written at once: some milliseconds, after which requests have their turn. */
-const ROWS_AT_ONCE = 200;
+/** So many are cut and written at once: less than a millisecond, after which requests and batches have their turn. */
+const ROWS_AT_ONCE = 50;
 const MAX_BODY_BYTES = 8 * 1024;
 const MAX_TARGET_CHARACTERS = 2_000;
 /** Reading the log is not logged. */
