@@ -80,7 +80,7 @@ function groups(bench) {
   const { only } = bench.options;
   const hot = [];
   if (only.has('s1'))
-    hot.push(...limits(bench, 'hot', 64), ours(bench, 's1'), ...peers(bench, 'hot'), ours(bench, 's1ApiOnly'));
+    hot.push(...limits(bench, 'hot', 64), ours(bench, 's1'), ...peers(bench, 'hot'), ours(bench, 's1Bare'));
   if (only.has('s2')) hot.push(...limits(bench, 'hot', 256), ours(bench, 's2'));
   if (only.has('s1')) hot.push(...plains(bench, 'hot'));
   if (!only.has('s3')) return [hot];
