@@ -13,7 +13,7 @@ export type SubmissionResult =
   | { kind: 'completed'; answer: SubmittedAction; replayed: boolean }
   | { kind: 'problem'; problem: Problem };
 
-/** A user of this batch, found or to be created; `id` is final once the accounts are locked. */
+/** A user of this batch, found or to be created with this id. */
 export interface UserRef extends StakeholderUser {
   id: string;
   known: KnownUser | undefined;

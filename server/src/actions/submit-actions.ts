@@ -82,12 +82,12 @@ export async function submitActions(
   const written = decidedOf(open);
   if (written.length > 0) {
     const lockingUsers = lockUsers(tx, book, directory, written, now);
-    // Where every user is known, what is claimed does not depend on the answer: PostgreSQL has work while it is read.
-    const early = everyUserIsKnown(directory) ? claim(tx, written, now) : undefined;
+    // Sent behind the locks without waiting for them: PostgreSQL writes the actions while we read what it locked.
+    const claimed = claim(tx, written, now);
     // Looked at again where it is waited for; when the locks fail first, theirs is the error that counts.
-    early?.catch(() => {});
+    claimed.catch(() => {});
     const created = await lockingUsers;
-    await write(tx, deps, book, written, { created, claimed: early ?? claim(tx, written, now) }, now);
+    await write(tx, deps, book, written, { created, claimed }, now);
   }
   await failpoints.reached('before_commit');
   return items.map((item) => item.outcome ?? { result: resultOf(item) });
@@ -148,8 +148,6 @@ function fillsSomething(ref: UserRef): boolean {
   );
 }
 
-const everyUserIsKnown = ({ refs }: UserDirectory) => [...refs.values()].every((ref) => ref.known !== undefined);
-
 /** Claims the keys and writes the actions. */
 async function claim(tx: Tx, written: readonly Written[], now: Date): Promise<void> {
   for (const row of written) {
@@ -160,7 +158,10 @@ async function claim(tx: Tx, written: readonly Written[], now: Date): Promise<vo
   await Promise.all([insertActions(tx, fresh, now), updateFailedActions(tx, retries, now)]);
 }
 
-/** Creates and fills users and locks the accounts that will move; afterwards every reference holds the user's real id. */
+/**
+ * Creates and fills users and locks the accounts that will move; answers which users it made. Throws ClaimLost when a user is not the one
+ * that was decided for: made by another transaction meanwhile, or erased.
+ */
 async function lockUsers(
   tx: Tx,
   book: Book,
@@ -188,15 +189,7 @@ async function lockUsers(
   ]);
   const idOf = new Map(locked.map((user) => [`${tenantKey(user)} ${user.externalUserId}`, user.userId]));
   for (const [key, ref] of directory.refs) {
-    const id = idOf.get(key);
-    // Erased since it was read, and perhaps made anew under the same name.
-    if (id === undefined || (ref.known !== undefined && id !== ref.known.id)) throw new ClaimLost('a user is another');
-    ref.id = id;
-  }
-  for (const { decision } of written) {
-    decision.distributions.forEach((distribution, index) => {
-      distribution.userId = decision.users[index]?.id ?? distribution.userId;
-    });
+    if (idOf.get(key) !== ref.id) throw new ClaimLost('a user is another by now');
   }
   return created;
 }
