@@ -30,7 +30,7 @@ export const RequestLogDetail = Type.Object({
     Type.Unknown({
       description:
         'What was sent, with `[redacted …]` in place of secrets, personal data and whatever is not known to be neither; equal markers of ' +
-        'one time stand for equal values. Left out where there was none, or more than 8 kB.',
+        'one time stand for equal values. Left out where there was none, or more than 8 kB, or where hundreds of requests came in a second.',
     }),
   ),
   error: Type.Optional(

@@ -64,6 +64,26 @@ describe('a coalescer', () => {
     expect((await second).waitedMilliseconds).toBeGreaterThanOrEqual(15);
   });
 
+  test('while a shared batch runs, begins another when it would be full, or when somebody has waited 25 ms', async () => {
+    const { coalescer, next, batches } = controlled({ sharedLanes: 3, maxKeysPerBatch: 8 });
+    const all = [coalescer.submit('a', 'a1')];
+    const first = await next();
+    for (const key of ['b', 'c', 'd', 'e']) all.push(coalescer.submit(key, `${key}1`));
+    const full = await next();
+    expect(full.items).toHaveLength(4);
+    const began = performance.now();
+    all.push(coalescer.submit('f', 'f1'));
+    await sleep(1);
+    all.push(coalescer.submit('g', 'g1'));
+    await sleep(10);
+    expect(batches).toEqual([]);
+    const patient = await next();
+    expect(performance.now() - began).toBeGreaterThanOrEqual(24);
+    expect(patient.items).toEqual(['f1', 'g1']);
+    for (const batch of [first, full, patient]) batch.finish();
+    await Promise.all(all);
+  });
+
   test('gives keys turns: a long queue does not keep a short one waiting', async () => {
     const { coalescer, next } = controlled();
     const all = [

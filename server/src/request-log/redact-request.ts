@@ -93,6 +93,7 @@ export class Redaction {
   /** A request target: ids of users and values of the query that are not known to be harmless are cut. */
   target(target: string, route: string): string {
     const mark = target.indexOf('?');
+    if (mark === -1 && !route.includes(':externalId')) return target;
     const path = mark === -1 ? target : target.slice(0, mark);
     const pattern = route.split('/');
     const shown = path
