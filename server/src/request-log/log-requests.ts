@@ -12,7 +12,7 @@ import { Redaction } from './redact-request.ts';
 const FLUSH_MILLISECONDS = 1_000;
 /** Ours, per process: 120,000 requests a minute is more than any tier allows a partner. */
 const MAX_ROWS_A_SECOND = 2_000;
-/** Further ones of a second are logged without their bodies: cutting those is half of what a row costs. */
+/** Further ones of a second are logged without their bodies: cutting those is much of what a row costs. */
 const MAX_BODIES_A_SECOND = 500;
 /** What may wait while the database does not answer. */
 const MAX_WAITING = 5_000;

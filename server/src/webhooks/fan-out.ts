@@ -94,8 +94,8 @@ async function openCursors({ sql, environment }: Source, partners: readonly Part
 }
 
 /**
- * Moves the cursors of partners that nobody listens to, all in one statement: it is nobody's business when, and a transaction for each
- * of 200 busy partners cost a quarter of what their actions cost. The events that it passes were committed before it looks for webhooks,
+ * Moves the cursors of partners that nobody listens to, all in one statement: it does not matter when. With a transaction for each,
+ * with every nudge, the worker took 75 µs of PostgreSQL for an action of 200 busy partners instead of 20. The events that it passes were committed before it looks for webhooks,
  * and a cursor that another worker holds or has moved is left alone.
  */
 export async function passUnheard(deps: Source): Promise<void> {

@@ -1,6 +1,12 @@
 // What the small pages have in common: the token of their link, calls to this host, and the line that says what came of it.
 
-/** @typedef {{ ok: boolean, status: number, body: any }} Answer */
+/** @typedef {{ partner: { name: string }, role: string, email: string, expiresAt: string }} Invitation */
+/** @typedef {{ code: string, detail: string, errors: { path: string, message: string }[] }} Problem */
+/** @typedef {{ accessToken: string, account: { email: string | null } }} Session */
+/**
+ * Which members are there depends on what was asked for and on how it went.
+ * @typedef {{ ok: boolean, status: number, body: Partial<Invitation & Problem & Session> }} Answer
+ */
 
 const outcome = /** @type {HTMLElement} */ (document.querySelector('.outcome'));
 
@@ -63,10 +69,8 @@ export async function whileWaiting(button, work) {
  * What a refusal says, in words for people.
  * @param {Answer} answer
  */
-export function reasonOf({ body: { detail, errors = [] } }) {
-  const messages = errors.map(
-    (/** @type {{ path: string; message: string }} */ { path, message }) => `${path.slice(1)} ${message}`,
-  );
+export function reasonOf({ body: { detail = '', errors = [] } }) {
+  const messages = errors.map(({ path, message }) => `${path.slice(1)} ${message}`);
   return messages.length > 0 ? `${messages.join('; ')}.` : detail;
 }
 

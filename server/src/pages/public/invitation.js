@@ -14,7 +14,7 @@ const button = (selector) => /** @type {HTMLButtonElement} */ (document.querySel
 const token = takeToken();
 /** @type {string | undefined} */
 let accessToken;
-/** @type {{ partner: { name: string }, role: string, email: string, expiresAt: string }} */
+/** @type {import('./calls.js').Invitation} */
 let invitation;
 
 const forms = {
@@ -56,7 +56,7 @@ function finish(text) {
 async function open() {
   const answer = await call(`${INVITATIONS}/show`, { token });
   if (!answer.ok) return end(answer);
-  invitation = answer.body;
+  invitation = /** @type {import('./calls.js').Invitation} */ (answer.body);
   for (const place of document.querySelectorAll('[data-partner]')) place.textContent = invitation.partner.name;
   for (const place of document.querySelectorAll('[data-email]')) {
     if (place instanceof HTMLInputElement) place.value = invitation.email;
@@ -85,7 +85,7 @@ async function findSession() {
   accessToken = refreshed.body.accessToken;
   const me = accessToken === undefined ? undefined : await call(`${AUTH}/me`, undefined, { accessToken });
   if (me?.ok !== true) return show('log-in');
-  const { email } = me.body.account;
+  const email = me.body.account?.email ?? null;
   one('[data-other]').textContent = email ?? 'somebody without an e-mail address';
   show(email !== null && keyOf(email) === keyOf(invitation.email) ? 'accept' : 'other');
 }
